@@ -1,0 +1,53 @@
+// Runs a scenario over seeds, in worker processes of this very binary: a seed that crashes or hangs
+// takes its worker with it and nothing else, and two workers have different address spaces, which
+// is what a check of determinism needs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/io/env.h"
+#include "scenarios/scenario.h"
+
+namespace weir::main {
+
+// Exit codes of `weir sim run`: the kind of the lowest failing seed.
+enum class SimExit {
+  kPassed = 0,
+  kUsage = 1,
+  kSafety = 10,
+  kLiveness = 11,
+  kCrash = 12,
+  kNondeterminism = 13,
+  kVacuous = 14,
+  kTooSlow = 15,
+};
+
+struct SeedRange {
+  uint64_t first = 1;
+  uint64_t last = 1;
+};
+// "7" or "1..2000", inclusive.
+absl::StatusOr<SeedRange> ParseSeeds(const std::string& text);
+
+struct SimRunOptions {
+  const scenarios::Scenario* scenario = nullptr;
+  SeedRange seeds{};
+  int jobs = 1;
+  bool check_determinism = false;
+  bool trace = false;  // of a single seed: every event, to `trace_file`
+  std::string trace_file{};
+  bool json = false;
+  base::Duration wall_limit{std::chrono::seconds(120)};  // of a seed
+};
+
+// The parent: a program of the real world. Prints failures and, last, the summary line; `exit` gets
+// the exit code.
+absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit);
+
+// The worker: runs the seeds one after the other and prints a line each. With `trace` a line an
+// event, too.
+int RunSimWorker(const scenarios::Scenario& scenario, SeedRange seeds, bool trace);
+
+}  // namespace weir::main

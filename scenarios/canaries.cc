@@ -1,0 +1,44 @@
+#include <chrono>
+#include <memory>
+
+#include "scenarios/runs.h"
+
+namespace weir::scenarios {
+namespace {
+
+using namespace std::chrono_literals;
+
+absl::Status LeakAnAddress(io::Env& env) {
+  const auto object = std::make_unique<int>(0);
+  // The lowest bits of a page's number: all that address-space randomisation leaves, and all that
+  // it takes.
+  const auto page = reinterpret_cast<uintptr_t>(object.get()) >> 12;
+  env.Sleep(std::chrono::microseconds(page % 4096));
+  return absl::OkStatus();
+}
+
+io::Duration Mix(uint64_t first, uint64_t second) {
+  return std::chrono::microseconds((first % 1000) * 2 + second % 1000);
+}
+
+absl::Status DrawTwiceInAnArgumentList(io::Env& env) {
+  base::Random random = env.random.Fork("canary");
+  env.Sleep(Mix(random.Next(), random.Next()));
+  return absl::OkStatus();
+}
+
+// `program` must outlive the world.
+absl::Status RunAlone(sim::World& world, const io::Program& program) {
+  world.Start(world.AddHost("host"), program, {.name = "canary"});
+  return world.Run();
+}
+
+}  // namespace
+
+absl::Status RunCanaryAddress(sim::World& world, Facts&) { return RunAlone(world, LeakAnAddress); }
+
+absl::Status RunCanaryDrawOrder(sim::World& world, Facts&) {
+  return RunAlone(world, DrawTwiceInAnArgumentList);
+}
+
+}  // namespace weir::scenarios

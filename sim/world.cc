@@ -1,0 +1,147 @@
+#include "sim/world.h"
+
+#include "absl/strings/str_format.h"
+#include "engine/base/check.h"
+#include "engine/base/text.h"
+#include "sim/core.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_network.h"
+
+namespace weir::sim {
+
+NetworkModel NetworkModel::Calm() {
+  NetworkModel model;
+  model.latency_low = model.latency_high = std::chrono::microseconds(50);
+  model.slow_message = {0, 1};
+  model.loopback_high = base::Duration::zero();
+  model.short_read = {0, 1};
+  return model;
+}
+
+World::World(const WorldOptions& options) : core_(std::make_unique<Core>(options)) {}
+World::~World() = default;
+
+HostId World::AddHost(std::string_view name) {
+  auto host = std::make_unique<HostState>();
+  host->id = HostId(static_cast<uint32_t>(core_->hosts.size() + 1));
+  host->name = name;
+  host->address = absl::StrFormat("10.%d.%d.%d", host->id.value() >> 16 & 255,
+                                  host->id.value() >> 8 & 255, host->id.value() & 255);
+  base::Random clocks = core_->root.Fork("clocks").Fork(host->id.value());
+  host->monotonic_offset =
+      clocks.Between(base::Duration::zero(), base::Duration(std::chrono::hours(24 * 100)));
+  host->wall_offset = clocks.Between(-core_->options.wall_skew, core_->options.wall_skew);
+  host->disk = std::make_unique<SimDiskState>(*core_, *host);
+  core_->hosts.push_back(std::move(host));
+  return core_->hosts.back()->id;
+}
+
+ProcessId World::Start(HostId host, const io::Program& program, const StartOptions& options) {
+  const std::string name =
+      options.name.empty() ? absl::StrFormat("process %d", core_->places.size() + 1) : options.name;
+  CHECK(!Find(name)) << "two processes named \"" << name << "\"";
+  Place& place = core_->MakePlace(core_->host(host), program, name, options.arguments, name,
+                                  options.essential, nullptr);
+  core_->Begin(place);
+  return place.id;
+}
+
+void World::InstallProgram(std::string_view path, const io::Program& program) {
+  core_->installed[std::string(path)] = &program;
+}
+
+absl::Status World::Run() { return core_->Run(base::Monotonic(core_->options.time_limit)); }
+
+bool World::RunUntil(const std::function<bool()>& until, base::Duration at_most) {
+  return core_->RunUntil(until, core_->now() + at_most);
+}
+
+void World::At(base::Duration when, std::function<void()> hand) {
+  core_->PushHeavy(base::Monotonic(when), std::move(hand));
+}
+
+void World::Kill(ProcessId process) {
+  Place& place = core_->place(process);
+  if (place.life == nullptr) return;
+  core_->End(*place.life, {.by_signal = true, .code = io::kKillSignal}, absl::OkStatus(),
+             /*muted=*/true);
+}
+
+void World::Terminate(ProcessId process) {
+  if (Life* const life = core_->place(process).life.get(); life != nullptr) core_->Terminate(*life);
+}
+void World::Pause(ProcessId process) { core_->SetPaused(core_->place(process), true); }
+void World::Resume(ProcessId process) { core_->SetPaused(core_->place(process), false); }
+
+void World::Restart(ProcessId process) {
+  ++core_->counts.restarts;
+  core_->Begin(core_->place(process));
+}
+
+void World::PowerOff(HostId host) { core_->PowerOff(core_->host(host)); }
+
+void World::PowerOn(HostId id, DiskFate fate) {
+  HostState& host = core_->host(id);
+  CHECK(!host.powered) << "host " << host.name << " has power";
+  host.powered = true;
+  if (fate == DiskFate::kLost) host.disk->Replace();
+  core_->network->OnPowerOn(host);
+}
+
+void World::Cut(HostId from, HostId to) { core_->network->Cut(core_->host(from), core_->host(to)); }
+void World::Heal(HostId from, HostId to) {
+  core_->network->Heal(core_->host(from), core_->host(to));
+}
+void World::ResetConnections(HostId a, HostId b) {
+  core_->network->ResetBetween(core_->host(a), core_->host(b));
+}
+void World::SetSlowness(ProcessId process, uint64_t factor) {
+  CHECK_GT(factor, 0u);
+  core_->place(process).slowness = factor;
+}
+void World::StepWallClock(HostId host, base::Duration by) { core_->host(host).wall_offset += by; }
+
+base::Duration World::now() const { return core_->now().time_since_epoch(); }
+uint64_t World::hash() const { return core_->hash_.value(); }
+WorldCounts World::counts() const {
+  WorldCounts counts = core_->counts;
+  counts.switches = core_->switches();
+  return counts;
+}
+bool World::running(ProcessId process) const { return core_->place(process).life != nullptr; }
+bool World::paused(ProcessId process) const { return core_->place(process).paused; }
+bool World::powered(HostId host) const { return core_->host(host).powered; }
+std::optional<io::ExitStatus> World::exit_status(ProcessId process) const {
+  return core_->place(process).exit;
+}
+const absl::Status& World::exit_message(ProcessId process) const {
+  return core_->place(process).message;
+}
+
+ProcessId World::Find(std::string_view name) const {
+  for (const auto& place : core_->places) {
+    if (place != nullptr && place->name == name) return place->id;
+  }
+  return ProcessId();
+}
+std::vector<ProcessId> World::processes() const {
+  std::vector<ProcessId> ids;
+  for (const auto& place : core_->places) {
+    if (place != nullptr) ids.push_back(place->id);
+  }
+  return ids;
+}
+std::vector<HostId> World::hosts() const {
+  std::vector<HostId> ids;
+  for (const auto& host : core_->hosts) ids.push_back(host->id);
+  return ids;
+}
+HostId World::host_of(ProcessId process) const { return core_->place(process).host->id; }
+const std::string& World::name_of(ProcessId process) const { return core_->place(process).name; }
+const std::string& World::name_of(HostId host) const { return core_->host(host).name; }
+const std::string& World::address_of(HostId host) const { return core_->host(host).address; }
+uint64_t World::hits(base::Probe probe) const { return core_->hits[static_cast<size_t>(probe)]; }
+base::Random& World::random() { return core_->hands; }
+std::string World::DescribeWaits() const { return core_->Waits(); }
+
+}  // namespace weir::sim
