@@ -90,6 +90,9 @@ class Loop final : public io::Scheduler {
     }
   }
 
+  // No other task could run now: the thread would wait anyway.
+  bool nothing_ready() const { return ready_.empty() && !HasMail(); }
+
   // One a loop, made by whoever needs it first.
   Chore* chore() { return chore_.get(); }
   void SetChore(std::unique_ptr<Chore> chore) { chore_ = std::move(chore); }
@@ -125,8 +128,8 @@ class Loop final : public io::Scheduler {
     return !woken_.empty() || posted_.load(std::memory_order_seq_cst) != nullptr;
   }
   void TakeMail();
-  // Takes events, waiting for the first until `until`.
-  void Poll(base::Monotonic until);
+  // Takes events, waiting for the first until `until`. How many came.
+  int Poll(base::Monotonic until);
   void FireDue(base::Monotonic now);
   void Idle();
 
@@ -142,8 +145,12 @@ class Loop final : public io::Scheduler {
   bool stop_ = false;
   bool leave_ = false;  // back to the thread's own stack, to take back stacks given up
 
-  const base::Duration spin_max_;
-  base::Duration spin_;  // adapts: halved when it found nothing, restored by a short sleep
+  const base::Duration spin_;
+  // Spinning pays while events come in quick succession, and only then: after a sleep that an
+  // event ended soon. (How long a sleep should have been without the time to wake up cannot be
+  // told, so a loop that once slept in a conversation would not spin again if "soon" were the time
+  // that it may spin.)
+  bool spins_ = false;
 
   std::unique_ptr<Chore> chore_;
   base::Monotonic chore_at_ = base::kForever;

@@ -11,17 +11,32 @@
 namespace weir::net {
 namespace {
 
-// How long ago the peer acknowledged or sent something. Zero if everything has been acknowledged.
-base::Duration SilenceOf(int fd) {
+enum class State {
+  kDone,    // everything was acknowledged
+  kAlive,   // as far as one can know
+  kSilent,  // for as long as Look says
+};
+
+struct Look {
+  State state = State::kDone;
+  base::Duration silence{};
+};
+
+Look LookAt(int fd, base::Duration since_alive) {
   int unacknowledged = 0;
   if (ioctl(fd, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged == 0) return {};
   tcp_info info = {};
   socklen_t size = sizeof(info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  // Answers to the probes of a shut window are acknowledgements, too.
-  return std::max(base::Duration(std::chrono::milliseconds(
-                      std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv))),
-                  base::Duration(1));
+  if (info.tcpi_unacked == 0) {
+    // The peer's window is shut and the kernel probes it, ever more rarely. What counts is not
+    // when the last answer came but that probes have none. One may be lost, or come so soon after
+    // the last that the peer does not answer it.
+    return info.tcpi_probes <= 1 ? Look{State::kAlive, {}} : Look{State::kSilent, since_alive};
+  }
+  const base::Duration heard =
+      std::chrono::milliseconds(std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv));
+  return {State::kSilent, std::min(heard, since_alive)};
 }
 
 }  // namespace
@@ -56,10 +71,13 @@ base::Monotonic PeerWatch::Run(base::Monotonic now) {
   Watched* next = nullptr;
   for (Watched* stream = anchor_.next_; stream != &anchor_; stream = next) {
     next = stream->next_;
-    const base::Duration silence = SilenceOf(stream->fd_);
-    if (silence == base::Duration(0)) {
+    const Look look = LookAt(stream->fd_, now - stream->since_);
+    if (look.state == State::kDone) {
       stream->Unlink();
-    } else if (std::min(silence, base::Duration(now - stream->since_)) >= stream->timeout_) {
+      continue;
+    }
+    if (look.state == State::kAlive) stream->since_ = now;
+    if (look.silence >= stream->timeout_) {
       stream->Unlink();
       stream->OnSilence();
     } else {

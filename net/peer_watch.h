@@ -3,6 +3,9 @@
 //
 // A stream is listed at its first write and leaves the list when a look at it shows that all was
 // acknowledged. So idle streams cost nothing and busy ones a look every quarter of their timeout.
+//
+// A peer that dies behind a shut window is found later: when two of the kernel's probes of the
+// window in a row had no answer. The kernel lets up to two minutes pass between probes.
 #pragma once
 
 #include "engine/base/time.h"
@@ -30,7 +33,7 @@ class PeerWatch final : public Chore {
     friend class PeerWatch;
     int fd_ = -1;
     base::Duration timeout_{};
-    base::Monotonic since_{};
+    base::Monotonic since_{};  // listed, or known to be alive behind a shut window
     Watched* next_ = nullptr;
     Watched* previous_ = nullptr;
   };

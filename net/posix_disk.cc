@@ -76,8 +76,14 @@ std::string Room(int fd) {
 
 class PosixFile final : public io::File {
  public:
-  PosixFile(RealTasks& tasks, Fd fd, std::string path, bool writable)
-      : tasks_(tasks), fd_(std::move(fd)), path_(std::move(path)), writable_(writable) {}
+  // The paces are the disk's, which outlives its files.
+  PosixFile(RealTasks& tasks, Pace& reads, Pace& syncs, Fd fd, std::string path, bool writable)
+      : tasks_(tasks),
+        reads_(reads),
+        syncs_(syncs),
+        fd_(std::move(fd)),
+        path_(std::move(path)),
+        writable_(writable) {}
 
   absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> into) override {
     size_t done = 0;
@@ -85,7 +91,7 @@ class PosixFile final : public io::File {
     if (into.size() <= kInlineBytes) error = ReadSome(offset, into, done, RWF_NOWAIT);
     // Not cached, or the file system cannot tell.
     if (done < into.size() && (error != 0 || into.size() > kInlineBytes)) {
-      tasks_.Offload("read", [&] { error = ReadSome(offset, into, done, 0); });
+      CallDevice(tasks_, reads_, "read", [&] { error = ReadSome(offset, into, done, 0); });
     }
     if (error != 0) return Error(error);
     return done;
@@ -117,7 +123,7 @@ class PosixFile final : public io::File {
           Say(path_, "an earlier sync failed; write the file afresh under another name"));
     }
     int error = 0;
-    tasks_.Offload("sync", [&] {
+    CallDevice(tasks_, syncs_, "sync", [&] {
       // Writes the size, too, if it changed: all that is needed to read the bytes back.
       if (fdatasync(fd_.get()) != 0) error = errno;
     });
@@ -170,6 +176,8 @@ class PosixFile final : public io::File {
   }
 
   RealTasks& tasks_;
+  Pace& reads_;
+  Pace& syncs_;
   const Fd fd_;
   const std::string path_;
   const bool writable_;
@@ -210,6 +218,21 @@ absl::Status BadDirectory(const std::string& directory, const char* what, int er
 }
 
 }  // namespace
+
+void CallDevice(RealTasks& tasks, Pace& pace, std::string_view what,
+                absl::FunctionRef<void()> call) {
+  const auto timed = [&] {
+    const base::Monotonic start = MonotonicNow();
+    call();
+    pace.Took(MonotonicNow() - start);
+  };
+  const Loop* const loop = Loop::This();
+  if (loop != nullptr && pace.fast() && loop->nothing_ready()) {
+    timed();
+  } else {
+    tasks.Offload(what, timed);
+  }
+}
 
 // ------------------------------------------------------------------------------------- opening
 
@@ -279,7 +302,7 @@ absl::StatusOr<std::unique_ptr<io::File>> PosixDisk::Open(std::string_view path,
   }
   Fd fd;
   int error = 0;
-  tasks_.Offload("open", [&] {
+  CallDevice(tasks_, changes_, "open", [&] {
     fd = Fd(openat(root_.get(), name.c_str(), flags, 0666));
     struct stat info;
     if (!fd || fstat(fd.get(), &info) != 0) {
@@ -289,7 +312,8 @@ absl::StatusOr<std::unique_ptr<io::File>> PosixDisk::Open(std::string_view path,
     }
   });
   if (error != 0) return Error(error, path);
-  return std::make_unique<PosixFile>(tasks_, std::move(fd), name, mode != io::OpenMode::kRead);
+  return std::make_unique<PosixFile>(tasks_, reads_, syncs_, std::move(fd), name,
+                                     mode != io::OpenMode::kRead);
 }
 
 // --------------------------------------------------------------------------------- directories
@@ -301,7 +325,7 @@ absl::Status PosixDisk::ChangeDirectory(std::string_view what, std::string_view 
     return absl::InvalidArgumentError(Say(path, "names the data directory itself"));
   }
   int error = 0;
-  tasks_.Offload(what, [&] {
+  CallDevice(tasks_, changes_, what, [&] {
     if (change(name.c_str()) != 0) error = errno;
   });
   return error == 0 ? absl::OkStatus() : Error(error, path);
@@ -383,7 +407,7 @@ absl::Status PosixDisk::MakeDirectories(std::string_view path) {
 absl::Status PosixDisk::SyncDirectory(std::string_view path) {
   ASSIGN_OR_RETURN(const std::string name, Check(path));
   int error = 0;
-  tasks_.Offload("sync directory", [&] {
+  CallDevice(tasks_, syncs_, "sync directory", [&] {
     const Fd fd(openat(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || fsync(fd.get()) != 0) error = errno;
   });
@@ -396,7 +420,7 @@ absl::StatusOr<std::vector<std::string>> PosixDisk::List(std::string_view path) 
   ASSIGN_OR_RETURN(const std::string name, Check(path));
   std::vector<std::string> names;
   int error = 0;
-  tasks_.Offload("list", [&] {
+  CallDevice(tasks_, changes_, "list", [&] {
     const int fd = openat(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR* const directory = fd < 0 ? nullptr : fdopendir(fd);
     if (directory == nullptr) {
@@ -430,7 +454,7 @@ absl::StatusOr<std::unique_ptr<io::FileLock>> PosixDisk::Lock(std::string_view p
   ASSIGN_OR_RETURN(const std::string name, Check(path));
   Fd fd;
   int error = 0;
-  tasks_.Offload("lock", [&] {
+  CallDevice(tasks_, changes_, "lock", [&] {
     fd = Fd(openat(root_.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) error = errno;
   });

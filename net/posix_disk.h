@@ -2,9 +2,11 @@
 //
 // Bytes to and from the page cache are copied on the calling thread. Whatever may wait for the
 // device goes to a helper: syncs, reads of what is not cached, and all changes of directories,
-// which may wait for the journal.
+// which may wait for the journal. Unless that would be the slower way: on a device that has been
+// fast, by a thread that has nothing else to do.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +17,25 @@
 #include "net/real_tasks.h"
 
 namespace weir::net {
+
+// How long one kind of call takes on this disk, as a moving average. Any thread.
+class Pace {
+ public:
+  // Less than ten times what the way to a helper and back costs. A slot stands still no longer
+  // than for half a slice of an operator.
+  bool fast() const { return nanoseconds_.load(std::memory_order_relaxed) < 500'000; }
+  void Took(base::Duration duration) {
+    const int64_t average = nanoseconds_.load(std::memory_order_relaxed);
+    nanoseconds_.store(average + (duration.count() - average) / 8, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int64_t> nanoseconds_{1'000'000};  // slow until shown to be fast
+};
+
+// Runs a call that may wait for the device, on a helper unless the pace says otherwise.
+void CallDevice(RealTasks& tasks, Pace& pace, std::string_view what,
+                absl::FunctionRef<void()> call);
 
 class PosixDisk final : public io::Disk {
  public:
@@ -53,6 +74,9 @@ class PosixDisk final : public io::Disk {
   RealTasks& tasks_;
   const std::string root_path_;
   const Fd root_;
+  Pace reads_;
+  Pace syncs_;
+  Pace changes_;  // of directories
 };
 
 }  // namespace weir::net

@@ -83,7 +83,7 @@ struct Plan {
   setpgid(0, 0);
   struct sigaction standard = {};
   standard.sa_handler = SIG_DFL;
-  for (const int signal : {SIGTERM, SIGINT, SIGPIPE, SIGCHLD, SIGSEGV}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGPIPE, SIGXFSZ, SIGCHLD, SIGSEGV}) {
     sigaction(signal, &standard, nullptr);
   }
   sigset_t none;
@@ -359,8 +359,8 @@ absl::StatusOr<std::unique_ptr<io::Child>> PosixProcesses::Spawn(const io::Spawn
   }
 
   absl::Status status;
-  pid_t pid = 0;
-  Fd pidfd;
+  // Made as soon as the process is: if this task is cancelled on the way, the handle kills it.
+  std::unique_ptr<PosixChild> child;
   tasks_.RunOn(starter_, "start of a process", [&] {
     std::string path;
     absl::StatusOr<Fd> program = OpenProgram(options.program, path);
@@ -390,7 +390,7 @@ absl::StatusOr<std::unique_ptr<io::Child>> PosixProcesses::Spawn(const io::Spawn
     plan.arguments = Pointers(arguments);
     plan.environment = Pointers(environment);
 
-    pid = fork();
+    const pid_t pid = fork();
     if (pid == 0) BecomeChild(plan);
     if (pid < 0) {
       status = absl::ResourceExhaustedError(
@@ -398,7 +398,7 @@ absl::StatusOr<std::unique_ptr<io::Child>> PosixProcesses::Spawn(const io::Spawn
                           ErrorWords(errno)));
       return;
     }
-    pidfd = Fd(PidfdOpen(pid));
+    Fd pidfd(PidfdOpen(pid));
     const int pidfd_error = errno;
     // The end of the pipe says that the program runs; a number, why it does not.
     report.write.Reset();
@@ -407,16 +407,18 @@ absl::StatusOr<std::unique_ptr<io::Child>> PosixProcesses::Spawn(const io::Spawn
     do {
       got = read(report.read.get(), &error, sizeof(error));
     } while (got < 0 && errno == EINTR);
-    if (got > 0 || !pidfd) {
-      if (got <= 0) kill(pid, SIGKILL);
-      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-      }
-      status = NoProgram(path, got > 0 ? error : pidfd_error);
+    if (got <= 0 && pidfd) {
+      child = std::make_unique<PosixChild>(tasks_, pid, std::move(pidfd), std::move(lease.write),
+                                           std::move(output.read));
+      return;
     }
+    kill(pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    status = NoProgram(path, got > 0 ? error : pidfd_error);
   });
   if (!status.ok()) return status;
-  return std::make_unique<PosixChild>(tasks_, pid, std::move(pidfd), std::move(lease.write),
-                                      std::move(output.read));
+  return child;
 }
 
 }  // namespace weir::net

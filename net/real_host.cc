@@ -20,6 +20,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "engine/base/check.h"
+#include "engine/base/status_macros.h"
 #include "engine/base/text.h"
 
 namespace weir::net {
@@ -215,9 +216,10 @@ RealSignals::~RealSignals() {
 
 absl::Status RealSignals::Catch() {
   CHECK_EQ(signal_bell.load(), -1) << "the signals of this OS process are taken";
-  bell_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!bell_) return absl::ResourceExhaustedError(DescriptorsUsedUp(errno));
-  if (absl::Status status = tasks_.control().Watch(bell_.get(), this); !status.ok()) return status;
+  Fd bell(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!bell) return absl::ResourceExhaustedError(DescriptorsUsedUp(errno));
+  RETURN_IF_ERROR(tasks_.control().Watch(bell.get(), this));
+  bell_ = std::move(bell);
   signal_bell.store(bell_.get());
   interrupts.store(0);
   struct sigaction action = {};

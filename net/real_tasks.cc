@@ -59,6 +59,7 @@ absl::StatusOr<std::unique_ptr<RealTasks>> RealTasks::Make(const base::Config& c
 RealTasks::RealTasks(const base::Config& config, Loop::Descriptors descriptors)
     : spin_(config.Get(base::kSpin)),
       stack_bytes_(static_cast<size_t>(config.Get(base::kEngineStack))),
+      main_stack_bytes_(static_cast<size_t>(config.Get(base::kUserStack))),
       control_(std::make_unique<Loop>(*this, std::move(descriptors), io::kControl, "control",
                                       base::Duration(0))),
       helpers_("helper", static_cast<int>(config.Get(base::kHelperThreads))) {
@@ -79,7 +80,7 @@ absl::Status RealTasks::Run(std::string_view name, absl::AnyInvocable<void()> ma
       });
     }
   };
-  const absl::Status spawned = SpawnHere(*control_, root_, "main", base::kUserStackBytes,
+  const absl::Status spawned = SpawnHere(*control_, root_, "main", main_stack_bytes_,
                                          [this, body = std::move(main)]() mutable {
                                            Ended ended{*this};
                                            body();

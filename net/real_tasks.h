@@ -83,6 +83,7 @@ class RealTasks final : public io::Tasks, public Loop::Owner {
 
   const base::Duration spin_;
   const size_t stack_bytes_;
+  const size_t main_stack_bytes_;
   const std::unique_ptr<Loop> control_;
   io::TaskGroup* root_ = nullptr;
   std::function<void()> on_main_ended_;

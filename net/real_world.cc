@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -122,11 +123,12 @@ uint64_t RealSeed() {
   return seed;
 }
 
-int LeaseOfProcess() {
-  int fd = -1;
-  const char* const text = std::getenv(kLeaseVariable);
-  if (text == nullptr || !absl::SimpleAtoi(text, &fd) || fd < 3) return -1;
-  return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+// Takes a variable out of the environment.
+std::string TakeVariable(const char* name) {
+  const char* const value = std::getenv(name);
+  const std::string taken = value == nullptr ? "" : value;
+  unsetenv(name);
+  return taken;
 }
 
 }  // namespace
@@ -153,9 +155,7 @@ absl::Status Run(const RealOptions& options, const io::Program& program) {
 
   if (options.catch_signals) RETURN_IF_ERROR(signals.Catch());
   Lease lease(tasks->control());
-  if (const int fd = options.die_with_parent ? LeaseOfProcess() : -1; fd >= 0) {
-    RETURN_IF_ERROR(lease.Watch(fd));
-  }
+  if (options.lease_fd >= 0) RETURN_IF_ERROR(lease.Watch(options.lease_fd));
 
   tasks->set_on_main_ended([&] { grace.Begin(*tasks); });
   absl::Status result;
@@ -171,16 +171,21 @@ RealOptions OptionsOfProcess(int argc, char** argv) {
     options.process_name =
         absl::StrFormat("%s.%d", base::Abseil(path.substr(path.rfind('/') + 1)), getpid());
   }
-  if (const char* const directory = std::getenv(kDirectoryVariable); directory != nullptr) {
-    options.data_directory = directory;
+  options.data_directory = TakeVariable(kDirectoryVariable);
+  int lease = -1;
+  struct stat info;
+  if (absl::SimpleAtoi(TakeVariable(kLeaseVariable), &lease) && fstat(lease, &info) == 0 &&
+      S_ISFIFO(info.st_mode)) {
+    options.lease_fd = lease;
   }
-  options.die_with_parent = LeaseOfProcess() >= 0;
   options.catch_signals = true;
   return options;
 }
 
 int Main(const RealOptions& options, const io::Program& program) {
+  // A peer that went and a file too large are errors of a call, no reasons to die.
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   rlimit descriptors = {};
   if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
     descriptors.rlim_cur = descriptors.rlim_max;

@@ -20,8 +20,9 @@ struct RealOptions {
   std::vector<std::string> arguments;  // without the program's own name
   base::Config config;
   std::string process_name;  // for the log; empty: the number of the OS process
-  // Ends at once, by _exit, when the process that started this one is gone.
-  bool die_with_parent = false;
+  // The reading end of a pipe, handed over by the process that started this one: when the pipe
+  // ends, so does this process, at once. -1: it may outlive its parent.
+  int lease_fd = -1;
   // Takes SIGTERM and SIGINT of the OS process as requests to end.
   bool catch_signals = false;
 };
@@ -34,7 +35,8 @@ struct RealOptions {
 // descriptors, a data directory that cannot be written.
 absl::Status Run(const RealOptions& options, const io::Program& program);
 
-// What a parent of ours and the command line say.
+// What the command line and a parent of ours say. What the parent said is taken out of the
+// environment: it is not for the processes that this one may start by other means.
 RealOptions OptionsOfProcess(int argc, char** argv);
 
 // Run as the OS process: takes signals, raises the limit of descriptors as far as it may, logs an

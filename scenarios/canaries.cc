@@ -1,3 +1,5 @@
+// Canaries: programs that are not deterministic, each in its own way. They prove that the checks of
+// determinism can fail; nobody runs them for their own sake.
 #include <chrono>
 #include <memory>
 

@@ -1,3 +1,5 @@
+// The scenario ping_pong: a server and some clients under kills, pauses and cut links; every client
+// must get every answer.
 #include <chrono>
 #include <string>
 

@@ -1,3 +1,4 @@
+// The table of scenarios. A new one adds its row here; nothing registers itself.
 #include <algorithm>
 
 #include "scenarios/runs.h"

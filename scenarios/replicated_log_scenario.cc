@@ -1,3 +1,5 @@
+// The scenario replicated_log: replicas that are killed, cut off and lose power while clients
+// write; afterwards a reader must find every acknowledged write, once and in order.
 #include <chrono>
 #include <string>
 

@@ -91,8 +91,7 @@ void Core::Fail(absl::Status status) {
   stop_ = true;
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// who runs
+// ------------------------------------------------------------------------------------ who runs
 
 void Core::Ready(io::Task* task) {
   // A task that has its turn to die runs even while its process is paused or its core busy: a kill
@@ -199,8 +198,7 @@ void Core::OnTaskFailed(io::Task* task, std::string reason) {
   Fail(absl::InternalError(absl::StrFormat("%s: %s", LifeOf(task).place.name, reason)));
 }
 
-// -------------------------------------------------------------------------------------------------------
-// the driver
+// ---------------------------------------------------------------------------------- the driver
 
 void Core::PushHeavy(Monotonic at, std::function<void()> hand) {
   const uint64_t number = NextNumber();
@@ -265,8 +263,7 @@ bool Core::RunUntil(const std::function<bool()>& until, Monotonic limit) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// lives
+// --------------------------------------------------------------------------------------- lives
 
 base::Hash128 Core::ProgramHash(const io::Program* program) {
   auto it = std::find(programs_.begin(), programs_.end(), program);

@@ -260,8 +260,7 @@ void SimNetwork::Wake(io::TaskRef& task) {
   if (task) core_.Unpark(std::exchange(task, io::TaskRef{}));
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// names
+// --------------------------------------------------------------------------------------- names
 
 absl::StatusOr<std::vector<std::string>> SimNetwork::Resolve(Life& life, std::string_view name) {
   (void)life;
@@ -331,8 +330,7 @@ void SimNetwork::CloseListener(ListenerState* listener) {
   if (it->second.empty()) listeners_.erase(it);
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// connect
+// ------------------------------------------------------------------------------------- connect
 
 absl::StatusOr<uint64_t> SimNetwork::Connect(Life& life, const io::Address& to, Monotonic deadline,
                                              const io::StreamOptions& options) {
@@ -426,8 +424,7 @@ void SimNetwork::OnSyn(Connection& connection) {
   Send(connection, 0, kSynAck, 0);
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// segments
+// ------------------------------------------------------------------------------------ segments
 
 bool SimNetwork::Reachable(const HostState& from, const HostState& to) const {
   return from.powered && to.powered && (&from == &to || !from.cut_to.contains(to.id.value()));
@@ -614,8 +611,7 @@ void SimNetwork::Arrive(Connection& connection, int to, Kind kind, uint64_t valu
   }
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// outages
+// ------------------------------------------------------------------------------------- outages
 
 void SimNetwork::WatchSilence(Connection& connection) {
   for (int side = 0; side < 2; ++side) {

@@ -3,11 +3,11 @@
 #include <map>
 
 #include "absl/strings/str_format.h"
-
 #include "engine/base/text.h"
 #include "scenarios/ping_pong.h"
 #include "scenarios/replicated_log.h"
 #include "tests/conformance/child_programs.h"
+#include "tests/net/net_programs.h"
 
 namespace weir::tests {
 namespace {
@@ -28,6 +28,14 @@ const std::map<std::string_view, io::Program>& Table() {
       {"child_parent", ChildParent},
       {"child_heartbeat", ChildHeartbeat},
       {"child_draw", ChildDraw},
+      {"net_descriptors", NetDescriptors},
+      {"net_file_size", NetFileSize},
+      {"net_inherited", NetInherited},
+      {"net_interrupted", NetInterrupted},
+      {"net_leased", NetLeased},
+      {"net_never_ends", NetNeverEnds},
+      {"net_no_descriptors", NetNoDescriptors},
+      {"net_parent", NetParent},
   };
   return *table;
 }

@@ -43,8 +43,7 @@ TaskGroup::TaskGroup(Scheduler* home, std::string_view name, Executor executor, 
                      void* owner)
     : home_(home), name_(name), executor_(executor), parent_(parent), owner_(owner) {}
 
-// ----------------------------------------------------------------------------------------------------------
-// timers
+// -------------------------------------------------------------------------------------- timers
 
 void TimerHeap::Place(size_t index, Entry entry) {
   heap_[index] = entry;
@@ -133,8 +132,7 @@ void WakeList::Drain(Scheduler& home) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// task
+// ---------------------------------------------------------------------------------------- task
 
 std::string Task::waiting_for() const {
   if (!parked_ || waiting_for_.kind == nullptr) return "";
@@ -173,8 +171,7 @@ Fiber* Task::RunOnFiber() {
   return next == nullptr ? nullptr : next->fiber_;
 }
 
-// -------------------------------------------------------------------------------------------------------
-// scheduler
+// ----------------------------------------------------------------------------------- scheduler
 
 Scheduler::Scheduler() : fibers_(FiberThread::This()) {}
 
@@ -433,8 +430,7 @@ void Scheduler::Gone(Task* task) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// cancel
+// -------------------------------------------------------------------------------------- cancel
 
 void Scheduler::Cancel(TaskGroup* group) {
   CHECK(group->home_ == this) << "cancel of scope \"" << group->name_

@@ -12,8 +12,7 @@ absl::Status WaitError(Wake wake, WaitFor what) {
   return absl::CancelledError("the task ends and may not wait for " + text);
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// line
+// ---------------------------------------------------------------------------------------- line
 
 // In an unwind the line may still hold the place of a task that refused to end and was given up.
 WaitLine::~WaitLine() {
@@ -66,8 +65,7 @@ WaitLine::Refs WaitLine::CallAll() {
   return all();
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// mutex
+// --------------------------------------------------------------------------------------- mutex
 
 Wake Mutex::Lock(Monotonic deadline) {
   CheckOwner();
@@ -94,8 +92,7 @@ void Mutex::Unlock() {
   if (!line_.empty()) tasks_.Unpark(line_.first());
 }
 
-// -------------------------------------------------------------------------------------------------------
-// condition
+// ----------------------------------------------------------------------------------- condition
 
 Wake CondVar::Wait(MutexLock& lock, Monotonic deadline) {
   CheckOwner();
@@ -131,8 +128,7 @@ void CondVar::NotifyAll() {
   for (const TaskRef task : line_.CallAll()) tasks_.Unpark(task);
 }
 
-// -----------------------------------------------------------------------------------------------------------
-// event
+// --------------------------------------------------------------------------------------- event
 
 void Event::Set() {
   CheckOwner();
@@ -155,8 +151,7 @@ Wake Event::Wait(Monotonic deadline) {
   return Wake::kUnparked;
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// any
+// ----------------------------------------------------------------------------------------- any
 
 absl::StatusOr<size_t> WaitAny(Tasks& tasks, absl::Span<Waitable* const> waitables,
                                Monotonic deadline) {

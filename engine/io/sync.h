@@ -24,7 +24,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-
 #include "engine/base/check.h"
 #include "engine/base/spinlock.h"
 #include "engine/io/tasks.h"
@@ -153,7 +152,7 @@ inline absl::StatusOr<size_t> WaitAny(Tasks& tasks, std::initializer_list<Waitab
 
 // Tasks of one executor never run at once, so a Mutex is needed only for what must hold across a
 // wait.
-class Mutex : public Primitive {
+class Mutex final : public Primitive {
  public:
   Mutex(Tasks& tasks, std::string_view name) : Primitive(tasks, "mutex", name) {}
   // kUnparked: locked by the calling task. Prefer MutexLock.
@@ -190,7 +189,7 @@ class MutexLock {
   bool held_ = false;
 };
 
-class CondVar : public Primitive {
+class CondVar final : public Primitive {
  public:
   CondVar(Tasks& tasks, std::string_view name) : Primitive(tasks, "condition", name) {}
   // Unlocks, waits for a notification, locks again. kUnparked and kTimeout: the lock is held;
@@ -205,7 +204,7 @@ class CondVar : public Primitive {
 
 // Something that happened, until Reset. Who waits when Set is called goes on, even if Reset follows
 // at once.
-class Event : public Waitable {
+class Event final : public Waitable {
  public:
   Event(Tasks& tasks, std::string_view name) : Waitable(tasks, "event", name) {}
   void Set();
@@ -349,7 +348,7 @@ class Bounded : public Waitable {
 
 // Between tasks of one executor.
 template <typename T>
-class Queue : public Bounded<T> {
+class Queue final : public Bounded<T> {
  public:
   Queue(Tasks& tasks, std::string_view name, size_t bound)
       : Bounded<T>(tasks, "queue", name, bound, nullptr, kHere) {}
@@ -389,7 +388,7 @@ struct MailboxLock {
 
 // Any executor sends; tasks of one executor, the owner, receive. Must outlive its senders.
 template <typename T>
-class Mailbox : private internal::MailboxLock, public Bounded<T> {
+class Mailbox final : private internal::MailboxLock, public Bounded<T> {
  public:
   Mailbox(Tasks& tasks, std::string_view name, size_t bound, Executor owner)
       : Bounded<T>(tasks, "mailbox", name, bound, &lock, owner) {

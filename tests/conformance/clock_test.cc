@@ -1,3 +1,5 @@
+// The chapter of clocks (engine/io/clock.h), in both worlds.
+
 #include <chrono>
 
 #include "engine/base/status_macros.h"

@@ -1,3 +1,5 @@
+// The chapter of the disk (engine/io/disk.h), in both worlds.
+
 #include "engine/io/disk.h"
 
 #include <chrono>

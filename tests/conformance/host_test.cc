@@ -1,3 +1,5 @@
+// The chapter of host, signals, log and console (engine/io/host.h, log.h), in both worlds.
+
 #include "engine/io/host.h"
 
 #include <chrono>

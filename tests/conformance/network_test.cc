@@ -1,3 +1,5 @@
+// The chapter of the network (engine/io/network.h), in both worlds.
+
 #include "engine/io/network.h"
 
 #include <chrono>
@@ -613,8 +615,7 @@ TEST_P(Network, AStreamBelongsToTheExecutorThatFirstUsesIt) {
   });
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// frames
+// -------------------------------------------------------------------------------------- frames
 
 WEIR_CONFORMANCE(Framing);
 

@@ -1,3 +1,5 @@
+// The chapter of processes (engine/io/processes.h): real children, and their simulated twins.
+
 #include "engine/io/processes.h"
 
 #include <chrono>

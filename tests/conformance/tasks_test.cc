@@ -1,3 +1,5 @@
+// The chapter of tasks (engine/io/tasks.h, scope.h): waiting, cancelling and ending, in both worlds.
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -25,6 +27,20 @@ WEIR_CONFORMANCE(Tasks);
 void WaitForTheEnd(io::Env& env) {
   for (;;) env.tasks.Park(base::kForever, {"the end"});
 }
+
+// Counts the tasks that are about to wait. From any executor.
+class Begun {
+ public:
+  explicit Begun(io::Env& env) : env_(env) {}
+  void One() { ++count_; }
+  void WaitFor(int count) const {
+    while (count_ < count) env_.Sleep(100us);
+  }
+
+ private:
+  io::Env& env_;
+  std::atomic<int> count_{0};
+};
 
 // Appends `mark` to `to` when its frame ends.
 struct AtEnd {
@@ -146,14 +162,16 @@ TEST_P(Tasks, JoinHasADeadline) {
 TEST_P(Tasks, CancelEndsTasksOneByOneYoungestFirst) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     std::vector<int> order;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "victims", [&](Scope& scope) -> absl::Status {
       for (int i = 0; i < 10; ++i) {
         RETURN_IF_ERROR(scope.Spawn("victim", [&, i] {
           const AtEnd at_end{order, i};
+          begun.One();
           WaitForTheEnd(env);
         }));
       }
-      env.Sleep(1ms);
+      begun.WaitFor(10);
       scope.Cancel();
       scope.Join();
       return absl::OkStatus();
@@ -191,6 +209,7 @@ TEST_P(Tasks, ACancelledScopeTakesNoMoreTasks) {
 TEST_P(Tasks, AChildMayUseItsParentsFrame) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     std::vector<std::string> seen;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "parents", [&](Scope& scope) -> absl::Status {
       for (int p = 0; p < 3; ++p) {
         RETURN_IF_ERROR(scope.Spawn("parent", [&, p] {
@@ -198,12 +217,13 @@ TEST_P(Tasks, AChildMayUseItsParentsFrame) {
           const absl::Status children =
               WithScope(env, "children", [&](Scope& inner) -> absl::Status {
                 for (int c = 0; c < 5; ++c) {
-                  RETURN_IF_ERROR(inner.Spawn("child", [&words, &env, c] {
+                  RETURN_IF_ERROR(inner.Spawn("child", [&words, &env, &begun, c] {
                     struct Touch {
                       std::vector<std::string>& words;
                       int c;
                       ~Touch() { words.push_back(std::to_string(c)); }
                     } touch{words, c};
+                    begun.One();
                     WaitForTheEnd(env);
                   }));
                 }
@@ -212,12 +232,13 @@ TEST_P(Tasks, AChildMayUseItsParentsFrame) {
                   std::vector<std::string>& seen;
                   ~See() { seen.push_back(words.back()); }
                 } see{words, seen};
+                begun.One();
                 WaitForTheEnd(env);
                 return absl::OkStatus();
               });
         }));
       }
-      env.Sleep(1ms);
+      begun.WaitFor(3 * 6);
       return absl::OkStatus();
     });
     // Every child was gone, the oldest last, before its parent's frame began to go.
@@ -229,6 +250,7 @@ TEST_P(Tasks, AChildMayUseItsParentsFrame) {
 TEST_P(Tasks, ScopesEndFromTheInside) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     std::vector<int> order;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "outer", [&](Scope& outer) -> absl::Status {
       RETURN_IF_ERROR(outer.Spawn("level 1", [&] {
         const AtEnd end1{order, 1};
@@ -238,6 +260,7 @@ TEST_P(Tasks, ScopesEndFromTheInside) {
             const absl::Status also = WithScope(env, "inner", [&](Scope& inner) -> absl::Status {
               RETURN_IF_ERROR(inner.Spawn("level 3", [&] {
                 const AtEnd end3{order, 3};
+                begun.One();
                 WaitForTheEnd(env);
               }));
               WaitForTheEnd(env);
@@ -248,7 +271,7 @@ TEST_P(Tasks, ScopesEndFromTheInside) {
           return absl::OkStatus();
         });
       }));
-      env.Sleep(1ms);
+      begun.WaitFor(1);
       return absl::OkStatus();
     });
     found.Equal(order, std::vector<int>({3, 2, 1}));
@@ -259,6 +282,7 @@ TEST_P(Tasks, ScopesEndFromTheInside) {
 TEST_P(Tasks, ACancelDuringACancelIsHarmless) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     int ended = 0;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "outer", [&](Scope& outer) -> absl::Status {
       RETURN_IF_ERROR(outer.Spawn("parent", [&] {
         const absl::Status ignored = WithScope(env, "inner", [&](Scope& inner) -> absl::Status {
@@ -268,10 +292,11 @@ TEST_P(Tasks, ACancelDuringACancelIsHarmless) {
                 int& ended;
                 ~Count() { ++ended; }
               } count{ended};
+              begun.One();
               WaitForTheEnd(env);
             }));
           }
-          env.Sleep(1ms);
+          begun.WaitFor(4);
           inner.Cancel();
           outer.Cancel();
           outer.Cancel();
@@ -413,6 +438,7 @@ TEST_P(Tasks, ACancelInsideOfACatchBlockKeepsTheOthersExceptions) {
 TEST_P(Tasks, ADestructorThatWaitsIsToldToGoOn) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     std::vector<Wake> wakes;
+    Begun begun(env);
     struct Waits {
       io::Env& env;
       std::vector<Wake>& wakes;
@@ -426,11 +452,15 @@ TEST_P(Tasks, ADestructorThatWaitsIsToldToGoOn) {
       RETURN_IF_ERROR(scope.Spawn("unwinds", [&] {
         const Waits outer{env, wakes};
         const Waits inner{env, wakes};
+        begun.One();
         WaitForTheEnd(env);
       }));
       // In the normal course; the cancel comes while it waits.
-      RETURN_IF_ERROR(scope.Spawn("returns", [&] { const Waits waits{env, wakes}; }));
-      env.Sleep(1ms);
+      RETURN_IF_ERROR(scope.Spawn("returns", [&] {
+        const Waits waits{env, wakes};
+        begun.One();
+      }));
+      begun.WaitFor(2);
       return absl::OkStatus();
     });
     found.Equal(wakes, std::vector<Wake>({Wake::kCancelled, Wake::kCancelled, Wake::kCancelled}));
@@ -441,6 +471,7 @@ TEST_P(Tasks, ADestructorThatWaitsIsToldToGoOn) {
 TEST_P(Tasks, AWaitInAnUnwindNeedsNoScopeToBeToldToGoOn) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     std::vector<Wake> wakes;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "scope", [&](Scope& scope) -> absl::Status {
       RETURN_IF_ERROR(scope.Spawn("unwinds", [&] {
         struct Waits {
@@ -448,9 +479,10 @@ TEST_P(Tasks, AWaitInAnUnwindNeedsNoScopeToBeToldToGoOn) {
           std::vector<Wake>& wakes;
           ~Waits() { wakes.push_back(env.Sleep(1h)); }
         } waits{env, wakes};
+        begun.One();
         WaitForTheEnd(env);
       }));
-      env.Sleep(1ms);
+      begun.WaitFor(1);
       return absl::OkStatus();
     });
     found.Equal(wakes, std::vector<Wake>({Wake::kCancelled}));
@@ -461,6 +493,7 @@ TEST_P(Tasks, AWaitInAnUnwindNeedsNoScopeToBeToldToGoOn) {
 TEST_P(Tasks, AnExceptionThatLeavesAScopesBodyWaitsForTheTasksFirst) {
   Conform(GetParam(), [](io::Env& env, Found& found) {
     bool gone = false;
+    Begun begun(env);
     try {
       (void)WithScope(env, "scope", [&](Scope& scope) -> absl::Status {
         RETURN_IF_ERROR(scope.Spawn("child", [&] {
@@ -468,9 +501,10 @@ TEST_P(Tasks, AnExceptionThatLeavesAScopesBodyWaitsForTheTasksFirst) {
             bool& gone;
             ~Gone() { gone = true; }
           } at_end{gone};
+          begun.One();
           WaitForTheEnd(env);
         }));
-        env.Sleep(1ms);
+        begun.WaitFor(1);
         throw std::runtime_error("of the body");
       });
       found.Fail("it did not throw");
@@ -495,34 +529,40 @@ TEST_P(Tasks, AnExceptionThatLeavesATaskFailsTheProcessByItsName) {
 }
 
 TEST_P(Tasks, ATaskThatRefusesToEndIsGivenUpByName) {
+  const LeaksAreExpected leaks;
   ConformError(GetParam(), absl::StatusCode::kInternal,
                "\"stubborn\" was cancelled and refused to end 1000 times",
                [](io::Env& env, Found&) {
                  return WithScope(env, "scope", [&](Scope& scope) -> absl::Status {
+                   Begun begun(env);
                    RETURN_IF_ERROR(scope.Spawn("stubborn", [&] {
-                     for (bool more = true; more;) {
+                     begun.One();
+                     for (uint64_t refused = 0;; ++refused) {
                        try {
                          env.tasks.Park(base::kForever, {"nothing"});
                        } catch (...) {
-                         if (!more) throw;
+                         if (refused > 10'000) throw;  // given up long before
                        }
                      }
                    }));
-                   env.Sleep(1ms);
+                   begun.WaitFor(1);
                    return absl::OkStatus();
                  });
                });
 }
 
 TEST_P(Tasks, ALoopThatIgnoresKCancelledIsGivenUpByName) {
+  const LeaksAreExpected leaks;
   ConformError(GetParam(), absl::StatusCode::kInternal,
                "\"deaf\" was cancelled and refused to end 1000 times", [](io::Env& env, Found&) {
                  return WithScope(env, "scope", [&](Scope& scope) -> absl::Status {
+                   Begun begun(env);
                    RETURN_IF_ERROR(scope.Spawn("deaf", [&] {
                      const io::NoThrowWaits no_throw(env.tasks);
+                     begun.One();
                      WaitForTheEnd(env);
                    }));
-                   env.Sleep(1ms);
+                   begun.WaitFor(1);
                    return absl::OkStatus();
                  });
                });
@@ -740,6 +780,7 @@ TEST_P(Tasks, TheTasksOfAnotherExecutorEndBeforeTheFrameThatOpenedTheirScope) {
   Conform(GetParam(), [](io::Env& env, Found& found) -> absl::Status {
     ASSIGN_OR_RETURN(const io::Executor slot, env.tasks.AddExecutor({.name = "slot 0"}));
     std::vector<std::string> seen;
+    Begun begun(env);
     const absl::Status status = WithScope(env, "openers", [&](Scope& openers) -> absl::Status {
       RETURN_IF_ERROR(openers.Spawn("opener", [&] {
         std::vector<std::string> frame = {"opened"};
@@ -759,9 +800,10 @@ TEST_P(Tasks, TheTasksOfAnotherExecutorEndBeforeTheFrameThatOpenedTheirScope) {
           WaitForTheEnd(env);
         }));
         found.Ok(up.Receive());
+        begun.One();
         WaitForTheEnd(env);
       }));
-      env.Sleep(20ms);
+      begun.WaitFor(1);
       openers.Cancel();
       found.Equal(openers.Join(env.Deadline(10s)), Wake::kUnparked);
       return absl::OkStatus();
@@ -777,14 +819,16 @@ TEST_P(Tasks, AScopeOnAnotherExecutorIsCancelledAndJoinedFromHere) {
     std::vector<int> order;
     for (int round = 0; round < 20; ++round) {
       order.clear();
+      Begun begun(env);
       Scope scope(env.tasks, "there", slot);
       for (int i = 0; i < 3; ++i) {
         RETURN_IF_ERROR(scope.Spawn("victim", [&, i] {
           const AtEnd at_end{order, i};
+          begun.One();
           WaitForTheEnd(env);
         }));
       }
-      if (round % 2 == 0) env.Sleep(1ms);
+      if (round % 2 == 0) begun.WaitFor(3);
       scope.Cancel();
       found.Error(scope.Spawn("late", [] {}), absl::StatusCode::kCancelled, "there");
       found.Equal(scope.Join(env.Deadline(10s)), Wake::kUnparked);

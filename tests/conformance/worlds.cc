@@ -8,6 +8,17 @@
 #include "tests/programs.h"
 #include "tests/temporary_directory.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WEIR_LEAK_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEIR_LEAK_SANITIZER 1
+#endif
+#endif
+#if defined(WEIR_LEAK_SANITIZER)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 namespace weir::tests {
 namespace {
 
@@ -74,6 +85,14 @@ bool Found::Error(const absl::Status& status, absl::StatusCode expected, std::st
 absl::Status RunBody(Kind kind, uint64_t seed, const Body& body, Found& found) {
   return kind == Kind::kReal ? RunReal(body, found) : RunSimulated(seed, body, found);
 }
+
+#if defined(WEIR_LEAK_SANITIZER)
+LeaksAreExpected::LeaksAreExpected() { __lsan_disable(); }
+LeaksAreExpected::~LeaksAreExpected() { __lsan_enable(); }
+#else
+LeaksAreExpected::LeaksAreExpected() = default;
+LeaksAreExpected::~LeaksAreExpected() = default;
+#endif
 
 void Conform(Kind kind, const Body& body) {
   ForEachRun(kind, [&](uint64_t seed, const std::string& run) {

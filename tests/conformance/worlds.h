@@ -85,6 +85,16 @@ void Conform(Kind kind, const Body& body);
 // The same for bodies that end the process in an error of `code` whose message holds `part`.
 void ConformError(Kind kind, absl::StatusCode code, std::string_view part, const Body& body);
 
+// While it lives, what is allocated may be leaked: what a task owns that refused to end, and was
+// given up, is.
+class LeaksAreExpected {
+ public:
+  LeaksAreExpected();
+  ~LeaksAreExpected();
+  LeaksAreExpected(const LeaksAreExpected&) = delete;
+  LeaksAreExpected& operator=(const LeaksAreExpected&) = delete;
+};
+
 class Both : public testing::TestWithParam<Kind> {};
 
 // Makes the test fixture of a chapter and runs it in both worlds.

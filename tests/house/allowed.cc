@@ -40,6 +40,8 @@ const std::vector<Permission>& Permissions() {
       {"tests/house/", "thread", "sanitizer_test plants a race"},
       {"tests/house/", "fiber-wait", "sanitizer_test has Boost's fibers and nothing of ours"},
 
+      {"tests/engine/base/base_test.cc", "thread", "two threads meet at a SpinLock"},
+
       {"tests/bench/", "clock", "measures real time"},
       {"tests/bench/", "thread", "the raw limit to compare with"},
       {"tests/bench/", "lock", "the raw limit to compare with"},

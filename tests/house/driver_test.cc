@@ -35,9 +35,9 @@ TEST_F(Driver, EndsWithTwoWhenNoTestMatches) {
   const CommandResult result = Test("--list there_is_no_such_name");
   EXPECT_EQ(result.status, 2);
   EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(result.err.starts_with(
-      "weir: no test matches 'there_is_no_such_name'; a filter is a label (slow "))
-      << result.err;
+  EXPECT_THAT(result.err,
+              testing::HasSubstr(
+                  "weir: no test matches 'there_is_no_such_name'; a filter is a label (slow "));
 }
 
 TEST_F(Driver, ListsByPartOfAName) {

@@ -186,8 +186,7 @@ TEST(World, AnExceptionThatLeavesATaskFailsTheRunByItsName) {
   EXPECT_EQ(status, absl::InternalError("job: task \"thrower\" died of an exception: no"));
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// kills
+// --------------------------------------------------------------------------------------- kills
 
 TEST(World, AKilledProcessRunsOnlyDestructorsYoungestFirstAndTheirEffectsAreMuted) {
   std::vector<std::string> order;
@@ -316,8 +315,7 @@ TEST(World, ATaskThatRefusesToEndFailsTheRunByItsName) {
               "stubborn: task \"main\" was cancelled and refused to end 1000 times");
 }
 
-// ------------------------------------------------------------------------------------------------------------
-// pauses
+// -------------------------------------------------------------------------------------- pauses
 
 TEST(World, APausedProcessFiresItsTimersLateAndTogether) {
   std::vector<Duration> fired;
@@ -392,8 +390,7 @@ TEST(World, AKillReachesAPausedProcess) {
   EXPECT_TRUE(world.exit_message(process).ok());
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// CPU
+// ----------------------------------------------------------------------------------------- CPU
 
 TEST(World, ChargedWorkTakesTheTimeOfItsExecutorAndOfNoOther) {
   Duration same;
@@ -430,8 +427,7 @@ TEST(World, ASlowProcessPaysMoreForTheSameWork) {
   EXPECT_EQ(world.now(), 70ms);
 }
 
-// -------------------------------------------------------------------------------------------------------------
-// power
+// --------------------------------------------------------------------------------------- power
 
 struct DiskFates {
   int lost = 0;
@@ -561,8 +557,7 @@ TEST(World, AFullDiskSaysSo) {
                         "file \"big\": no space on the disk: 1000 bytes, 600 used; free some"));
 }
 
-// -------------------------------------------------------------------------------------------------------
-// the network
+// --------------------------------------------------------------------------------- the network
 
 TEST(World, ACutHoldsBytesBackAndHealingDeliversThem) {
   World world(Seed(4));
