@@ -38,6 +38,11 @@ Outcome Perform(const Scenario& scenario, const faults::Plan& plan, const Execut
       .world = world, .driver = driver, .knobs = knobs, .bug = options.bug, .facts = outcome.facts};
   outcome.status = scenario.run(run);
   if (outcome.status.ok()) outcome.status = driver.complaint();
+  if (absl::IsDeadlineExceeded(outcome.status) && driver.healed()) {
+    outcome.status = absl::DeadlineExceededError(
+        absl::StrFormat("all was healed at %s and the run did not finish in the %s after it: %s",
+                        base::ToString(scenario.horizon), base::ToString(scenario.bound), outcome.status.message()));
+  }
   outcome.facts.faults += driver.strikes();
   outcome.facts.recoveries += driver.recoveries();
   outcome.hash = world.hash();

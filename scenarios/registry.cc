@@ -1,3 +1,4 @@
+// The table of scenarios, in the open.
 #include <algorithm>
 #include <chrono>
 
