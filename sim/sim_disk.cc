@@ -99,7 +99,7 @@ class SimFile final : public io::File {
     size_t got = 0;
     if (offset < inode_->bytes.size()) {
       got = std::min<size_t>(into.size(), inode_->bytes.size() - offset);
-      std::memcpy(into.data(), inode_->bytes.data() + offset, got);
+      if (got > 0) std::memcpy(into.data(), inode_->bytes.data() + offset, got);
     }
     RETURN_IF_ERROR(calls_.End(kRead, path_, absl::OkStatus(), got));
     return got;
