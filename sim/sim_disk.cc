@@ -121,7 +121,7 @@ class SimFile final : public io::File {
     size_t got = 0;
     if (offset < inode_->bytes.size()) {
       got = std::min<size_t>(into.size(), inode_->bytes.size() - offset);
-      std::memcpy(into.data(), inode_->bytes.data() + offset, got);
+      if (got > 0) std::memcpy(into.data(), inode_->bytes.data() + offset, got);
     }
     if (got > 0 && inode_->damaged_by != 0) [[unlikely]]
       calls_.life().core.Bite(inode_->damaged_by);

@@ -500,11 +500,12 @@ TEST_P(Tasks, ATaskThatRefusesToEndIsGivenUpByName) {
                [](io::Env& env, Found&) {
                  return WithScope(env, "scope", [&](Scope& scope) -> absl::Status {
                    RETURN_IF_ERROR(scope.Spawn("stubborn", [&] {
-                     for (bool more = true; more;) {
+                     const bool gives_in = false;
+                     for (;;) {
                        try {
                          env.tasks.Park(base::kForever, {"nothing"});
                        } catch (...) {
-                         if (!more) throw;
+                         if (gives_in) throw;
                        }
                      }
                    }));
