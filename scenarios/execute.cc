@@ -41,7 +41,8 @@ Outcome Perform(const Scenario& scenario, const faults::Plan& plan, const Execut
   if (absl::IsDeadlineExceeded(outcome.status) && driver.healed()) {
     outcome.status = absl::DeadlineExceededError(
         absl::StrFormat("all was healed at %s and the run did not finish in the %s after it: %s",
-                        base::ToString(scenario.horizon), base::ToString(scenario.bound), outcome.status.message()));
+                        base::ToString(scenario.horizon), base::ToString(scenario.bound),
+                        outcome.status.message()));
   }
   outcome.facts.faults += driver.strikes();
   outcome.facts.recoveries += driver.recoveries();
