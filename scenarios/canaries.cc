@@ -1,5 +1,5 @@
-// Canaries: programs that are not deterministic, each in its own way. They prove that the checks of
-// determinism can fail; nobody runs them for their own sake.
+// The runs that are not deterministic, each in one way: what the checks of determinism are tested
+// with. See runs.h.
 #include <chrono>
 #include <memory>
 
@@ -37,10 +37,8 @@ absl::Status RunAlone(sim::World& world, const io::Program& program) {
 
 }  // namespace
 
-absl::Status RunCanaryAddress(sim::World& world, Facts&) { return RunAlone(world, LeakAnAddress); }
+absl::Status RunCanaryAddress(Run& run) { return RunAlone(run.world, LeakAnAddress); }
 
-absl::Status RunCanaryDrawOrder(sim::World& world, Facts&) {
-  return RunAlone(world, DrawTwiceInAnArgumentList);
-}
+absl::Status RunCanaryDrawOrder(Run& run) { return RunAlone(run.world, DrawTwiceInAnArgumentList); }
 
 }  // namespace weir::scenarios

@@ -37,6 +37,21 @@ using base::Duration;
 using base::Monotonic;
 using base::Nanos;
 
+// What is wrong on the way from one host to another.
+struct LinkTrouble {
+  bool cut = false;
+  FaultTag cut_by = 0;
+  bool clogged = false;
+  FaultTag clogged_by = 0;
+  bool acks_lost = false;  // of bytes that went this way
+  FaultTag acks_lost_by = 0;
+  std::optional<uint64_t> reset_after;  // bytes
+  FaultTag reset_by = 0;
+  uint64_t flip_bits = 0;
+  uint64_t flip_one_in = 1;
+  FaultTag flip_by = 0;
+};
+
 struct HostState {
   HostId id;
   std::string name;
@@ -44,13 +59,44 @@ struct HostState {
   bool powered = true;
   Duration monotonic_offset{0};  // clocks of two hosts share no zero
   Duration wall_offset{0};
-  Monotonic link_free_at{};   // when its outgoing link has sent what it was given
-  std::set<uint32_t> cut_to;  // hosts that its bytes do not reach
+  Monotonic link_free_at{};               // when its outgoing link has sent what it was given
+  std::map<uint32_t, LinkTrouble> links;  // by the host they lead to; those that ever had trouble
+  std::optional<uint64_t> bandwidth;      // instead of the model's
+  FaultTag bandwidth_by = 0;
+  base::Ratio refuses{0, 1};
+  FaultTag refuses_by = 0;
+  Duration connect_delay{0};
+  FaultTag connect_delay_by = 0;
+  bool stale_name = false;
+  FaultTag stale_name_by = 0;
+  FaultTag wall_by = 0;
+  // Drift: since `drift_since` both clocks have gained this share of the time; what they gained
+  // before is in the offsets.
+  int64_t drift_ppm = 0;
+  FaultTag drift_by = 0;
+  Monotonic drift_since{};
   std::unique_ptr<SimDiskState> disk;
 
-  Monotonic FromWorld(Monotonic world) const { return world + monotonic_offset; }
+  const LinkTrouble* LinkTo(const HostState& to) const {
+    if (links.empty()) [[likely]]
+      return nullptr;
+    const auto it = links.find(to.id.value());
+    return it == links.end() ? nullptr : &it->second;
+  }
+  Duration Gained(Monotonic world) const {
+    if (drift_ppm == 0) [[likely]]
+      return Duration::zero();
+    return Duration((world - drift_since).count() / 1000 * drift_ppm / 1000);
+  }
+  Monotonic FromWorld(Monotonic world) const { return world + monotonic_offset + Gained(world); }
+  // The first moment at which the host's clock shows `here`, or a little before it where that is
+  // not exact.
   Monotonic ToWorld(Monotonic here) const {
-    return here == base::kForever ? here : here - monotonic_offset;
+    if (here == base::kForever) return here;
+    const Monotonic world = here - monotonic_offset;
+    if (drift_ppm == 0 || world <= drift_since) [[likely]]
+      return world;
+    return world - Gained(world);
   }
 };
 
@@ -88,7 +134,11 @@ class Life {
   bool ending_ = false;  // its tasks are being cancelled
   io::ExitStatus exit;
   absl::Status message;
-  uint64_t children = 0;  // spawned so far
+  uint64_t children = 0;               // spawned so far
+  std::vector<io::TaskGroup*> scopes;  // open ones, in the order of opening
+  // Paused in the middle of its work, inside the hit of a probe: goes on before any other task of
+  // the process does.
+  io::Task* stopped = nullptr;
   bool termination_requested = false;
   std::vector<io::TaskRef> termination_waiters;
 };
@@ -103,7 +153,10 @@ struct Place {
   bool essential = false;
   bool capture_output = false;
   bool paused = false;
+  FaultTag paused_by = 0;
   uint64_t slowness = 1;
+  FaultTag slowed_by = 0;
+  std::array<uint64_t, static_cast<size_t>(base::Probe::kCount)> hits{};
   uint64_t lives = 0;
   Place* parent = nullptr;
   bool forgotten = false;  // nobody can ask about it any more
@@ -151,12 +204,21 @@ class Core final : public io::Scheduler, public EventSink, public base::Random::
   base::Hash128 ProgramHash(const io::Program* program);
   // Ends the life of `place`: at once and muted, or by cancelling what still runs.
   void End(Life& life, io::ExitStatus exit, absl::Status message, bool muted);
-  void SetPaused(Place& place, bool paused);
+  void SetPaused(Place& place, bool paused, FaultTag tag = 0);
+  // Where the current task may have been paused by what struck there: waits until it may go on.
+  void StopHere(Life& life);
+  size_t CancelScope(Life& life, std::string_view name);
   void Terminate(Life& life);
   void PowerOff(HostState& host);
   Life* FindLife(io::ProcessId id);
   void ReadyAgain(std::vector<io::Task*>& held);
   void Fail(absl::Status status);
+  // What a fault did changed an outcome.
+  void Bite(FaultTag tag) {
+    if (tag == 0) return;
+    if (tag >= bites.size()) bites.resize(tag + 1);
+    ++bites[tag];
+  }
 
   HostState& host(HostId id) { return *hosts[id.value() - 1]; }
   Place& place(ProcessId id) { return *places[id.value() - 1]; }
@@ -187,6 +249,9 @@ class Core final : public io::Scheduler, public EventSink, public base::Random::
   WorldCounts counts;
   std::array<uint64_t, static_cast<size_t>(base::Probe::kCount)> hits{};
   base::RollingHash hash_;
+  std::function<void(base::Probe, ProcessId)> on_probe;
+  std::function<void(ProcessId)> on_exit;
+  std::vector<uint64_t> bites;  // by tag
 
  private:
   io::Task* PickNext() override;

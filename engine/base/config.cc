@@ -147,9 +147,11 @@ absl::Status Config::ParseText(std::string_view text, std::string_view source) {
   int line_number = 0;
   for (absl::string_view line : absl::StrSplit(Abseil(text), '\n')) {
     ++line_number;
-    // A '#' inside a value stays, as in YAML: a comment starts the line or follows a space.
+    // A '#' inside a value stays, as in YAML: a comment starts the line, follows a space, or stands
+    // where the value would begin.
+    const size_t value_begin = line.find(':') + 1;
     for (size_t at = line.find('#'); at != absl::string_view::npos; at = line.find('#', at + 1)) {
-      if (at == 0 || line[at - 1] == ' ') {
+      if (at == 0 || at == value_begin || line[at - 1] == ' ') {
         line = line.substr(0, at);
         break;
       }

@@ -80,13 +80,25 @@ absl::StatusOr<Histogram> Histogram::Decode(std::string_view bytes) {
   uint64_t total = 0;
   bool good = GetVarint(bytes, result.count_) && GetVarint(bytes, result.sum_) &&
               GetVarint(bytes, result.min_) && GetVarint(bytes, result.max_);
+  int first = -1;
+  int last = -1;
   while (good && !bytes.empty()) {
     uint64_t bucket = 0;
     uint64_t count = 0;
-    good = GetVarint(bytes, bucket) && GetVarint(bytes, count) && bucket < uint64_t{kBuckets};
+    good = GetVarint(bytes, bucket) && GetVarint(bytes, count) && bucket < uint64_t{kBuckets} &&
+           static_cast<int>(bucket) > last && count > 0 &&
+           !__builtin_add_overflow(total, count, &total);
     if (!good) break;
-    result.buckets_[bucket] += count;
-    total += count;
+    result.buckets_[bucket] = count;
+    last = static_cast<int>(bucket);
+    if (first < 0) first = last;
+  }
+  // The extremes lie where the buckets say, so that every quantile lies between them.
+  if (good && total > 0) {
+    good = result.min_ <= result.max_ && BucketOf(result.min_) == first &&
+           BucketOf(result.max_) == last;
+  } else if (good) {
+    good = result.min_ == UINT64_MAX && result.max_ == 0 && result.sum_ == 0;
   }
   if (!good || total != result.count_) {
     return absl::DataLossError(absl::StrFormat(

@@ -22,7 +22,7 @@ using absl::StatusCode;
 using io::OpenMode;
 using Names = std::vector<std::string>;
 
-WEIR_CONFORMANCE(Disk);
+WEIR_CONFORMANCE_DECORATED(Disk);
 
 // Makes a file with this content.
 absl::Status Put(io::Env& env, std::string_view path, std::string_view bytes) {

@@ -24,7 +24,7 @@ using io::Address;
 using io::Scope;
 using io::WithScope;
 
-WEIR_CONFORMANCE(Network);
+WEIR_CONFORMANCE_DECORATED(Network);
 
 using Streams = std::pair<std::unique_ptr<io::Stream>, std::unique_ptr<io::Stream>>;
 
@@ -617,7 +617,7 @@ TEST_P(Network, AStreamBelongsToTheExecutorThatFirstUsesIt) {
 
 // -------------------------------------------------------------------------------------- frames
 
-WEIR_CONFORMANCE(Framing);
+WEIR_CONFORMANCE_DECORATED(Framing);
 
 TEST_P(Framing, FramesOfAnySizeArriveWhole) {
   Conform(GetParam(), [](io::Env& env, Found& found) -> absl::Status {

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "faults/faulty_disk.h"
+#include "faults/faulty_network.h"
 #include "net/real_world.h"
 #include "sim/world.h"
 #include "tests/programs.h"
@@ -23,6 +25,19 @@ namespace weir::tests {
 namespace {
 
 constexpr uint64_t kSeeds = 10;
+
+bool IsReal(Kind kind) { return kind == Kind::kReal || kind == Kind::kRealDecorated; }
+
+// `body` over decorators that decorate nothing.
+Body Decorated(const Body& body) {
+  return [&body](io::Env& env, Found& found) -> absl::Status {
+    faults::FaultyDisk disk(env);
+    faults::FaultyNetwork network(env);
+    io::Env with_disk = disk.Over(env);
+    io::Env decorated = network.Over(with_disk);
+    return body(decorated, found);
+  };
+}
 
 // The body for the process that the test starts, the table's programs for those that it spawns.
 io::Program ProgramOf(const Body& body, Found& found) {
@@ -58,7 +73,7 @@ void Judge(const Found& found, const std::string& run) {
 }
 
 void ForEachRun(Kind kind, const std::function<void(uint64_t seed, const std::string& run)>& run) {
-  if (kind == Kind::kReal) return run(0, "");
+  if (IsReal(kind)) return run(0, "");
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     run(seed, "; seed " + std::to_string(seed));
     if (testing::Test::HasFailure()) return;
@@ -83,6 +98,8 @@ bool Found::Error(const absl::Status& status, absl::StatusCode expected, std::st
 }
 
 absl::Status RunBody(Kind kind, uint64_t seed, const Body& body, Found& found) {
+  if (kind == Kind::kRealDecorated) return RunReal(Decorated(body), found);
+  if (kind == Kind::kSimulatedDecorated) return RunSimulated(seed, Decorated(body), found);
   return kind == Kind::kReal ? RunReal(body, found) : RunSimulated(seed, body, found);
 }
 

@@ -72,7 +72,13 @@ class Found {
   std::vector<Failure> failures_;
 };
 
-enum class Kind { kReal, kSimulated };
+enum class Kind {
+  kReal,
+  kSimulated,
+  // The same, with the body over the decorators of faults/, which have no rules.
+  kRealDecorated,
+  kSimulatedDecorated,
+};
 
 using Body = std::function<absl::Status(io::Env&, Found&)>;
 
@@ -97,14 +103,29 @@ class LeaksAreExpected {
 
 class Both : public testing::TestWithParam<Kind> {};
 
+// The names of tests of a chapter: one for each Kind.
+inline std::string KindName(const testing::TestParamInfo<Kind>& info) {
+  static constexpr const char* kNames[] = {"real", "simulated", "real_decorated",
+                                           "simulated_decorated"};
+  return kNames[static_cast<size_t>(info.param)];
+}
+
 // Makes the test fixture of a chapter and runs it in both worlds.
-#define WEIR_CONFORMANCE(Chapter)                                                            \
-  class Chapter : public ::weir::tests::Both {};                                             \
-  INSTANTIATE_TEST_SUITE_P(                                                                  \
-      Conformance, Chapter,                                                                  \
-      ::testing::Values(::weir::tests::Kind::kReal, ::weir::tests::Kind::kSimulated),        \
-      [](const ::testing::TestParamInfo<::weir::tests::Kind>& info) {                        \
-        return std::string(info.param == ::weir::tests::Kind::kReal ? "real" : "simulated"); \
-      })
+#define WEIR_CONFORMANCE(Chapter)                                                     \
+  class Chapter : public ::weir::tests::Both {};                                      \
+  INSTANTIATE_TEST_SUITE_P(                                                           \
+      Conformance, Chapter,                                                           \
+      ::testing::Values(::weir::tests::Kind::kReal, ::weir::tests::Kind::kSimulated), \
+      ::weir::tests::KindName)
+
+// The same for a chapter whose interface has a decorator, and so over that, too.
+#define WEIR_CONFORMANCE_DECORATED(Chapter)                                          \
+  class Chapter : public ::weir::tests::Both {};                                     \
+  INSTANTIATE_TEST_SUITE_P(                                                          \
+      Conformance, Chapter,                                                          \
+      ::testing::Values(::weir::tests::Kind::kReal, ::weir::tests::Kind::kSimulated, \
+                        ::weir::tests::Kind::kRealDecorated,                         \
+                        ::weir::tests::Kind::kSimulatedDecorated),                   \
+      ::weir::tests::KindName)
 
 }  // namespace weir::tests
