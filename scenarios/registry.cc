@@ -8,6 +8,7 @@
 namespace weir::scenarios {
 
 using namespace std::chrono_literals;
+using faults::Kind;
 
 const std::vector<Scenario>& AllScenarios() {
   static const auto* const table = new std::vector<Scenario>{
@@ -18,14 +19,20 @@ const std::vector<Scenario>& AllScenarios() {
        .world = &AnyWorld,
        .run = &RunPingPong,
        .horizon = 1s,
-       .knobs = {{"clients", 1, 4}, {"rounds", 10, 60}}},
+       .knobs = {{"clients", 1, 4}, {"rounds", 10, 60}},
+       .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump,
+                     Kind::kDiskReadError, Kind::kDiskWriteError, Kind::kDiskSyncError,
+                     Kind::kDiskFull, Kind::kDiskSlow, Kind::kDiskHang, Kind::kDiskFlipRead,
+                     Kind::kDiskFlip, Kind::kDiskMisdirect}},
       {.name = "replicated_log",
        .speed = Class::kFast,
        .question = "Is every acknowledged write of a replicated log there, once and in order?",
        .listed = true,
        .world = &AnyWorld,
        .run = &RunReplicatedLog,
-       .knobs = {{"clients", 1, 3}, {"writes", 10, 40}}},
+       .knobs = {{"clients", 1, 3}, {"writes", 10, 40}},
+       // It charges no work and never asks for the date.
+       .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump}},
       {.name = "canary_address",
        .speed = Class::kFast,
        .question = "Is a run that depends on an address caught?",

@@ -90,6 +90,9 @@ TEST(SimCommand, AKindThatNeverBitesFailsTheRunThatAskedForIt) {
   const CommandResult inert = Weir(folder, "sim run ping_pong --seeds 1..30 --faults clock.skew");
   EXPECT_EQ(inert.status, 14) << inert.out;
   EXPECT_NE(inert.out.find("inert: clock.skew struck "), std::string::npos) << inert.out;
+  const CommandResult never =
+      Weir(folder, "sim run replicated_log --seeds 1..3 --faults clock.skew,kill");
+  EXPECT_EQ(never.status, 14) << never.out;
   const CommandResult biting =
       Weir(folder, "sim run ping_pong --seeds 1..30 --faults kill,net.reset");
   EXPECT_EQ(biting.status, 0) << biting.out;
