@@ -1,4 +1,5 @@
-// The chapter of tasks (engine/io/tasks.h, scope.h): waiting, cancelling and ending, in both worlds.
+// The chapter of tasks (engine/io/tasks.h, scope.h): waiting, cancelling and ending, in both
+// worlds.
 
 #include <algorithm>
 #include <array>

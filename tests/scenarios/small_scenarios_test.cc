@@ -8,25 +8,16 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "scenarios/execute.h"
 #include "scenarios/replicated_log.h"
 #include "scenarios/scenario.h"
 
 namespace weir::scenarios {
 namespace {
 
-struct RunOutcome {
-  absl::Status status;
-  uint64_t hash = 0;
-  Facts facts;
-};
-
-RunOutcome RunOnce(std::string_view name, uint64_t seed) {
+Outcome RunOnce(std::string_view name, uint64_t seed) {
   const Scenario* const scenario = FindScenario(name);
-  RunOutcome outcome;
-  sim::World world(scenario->world(seed));
-  outcome.status = scenario->run(world, outcome.facts);
-  outcome.hash = world.hash();
-  return outcome;
+  return Execute(*scenario, PlanOf(*scenario, seed, KindsFor(*scenario, AllKinds())));
 }
 
 TEST(SmallScenarios, AreListedAndCanariesAreNot) {
@@ -53,8 +44,8 @@ TEST(SmallScenarios, PassAndAreTheSameRunTwice) {
     Facts sum;
     std::set<uint64_t> hashes;
     for (uint64_t seed = 1; seed <= 100; ++seed) {
-      const RunOutcome once = RunOnce(name, seed);
-      const RunOutcome again = RunOnce(name, seed);
+      const Outcome once = RunOnce(name, seed);
+      const Outcome again = RunOnce(name, seed);
       EXPECT_TRUE(once.status.ok()) << name << " seed " << seed << ": " << once.status;
       EXPECT_EQ(once.hash, again.hash) << name << " seed " << seed;
       EXPECT_EQ(once.facts.committed, again.facts.committed);
