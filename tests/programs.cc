@@ -3,7 +3,6 @@
 #include <map>
 
 #include "absl/strings/str_format.h"
-
 #include "engine/base/text.h"
 #include "scenarios/ping_pong.h"
 #include "scenarios/replicated_log.h"

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-
 #include "engine/io/env.h"
 
 namespace weir::tests {

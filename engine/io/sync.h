@@ -24,7 +24,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-
 #include "engine/base/check.h"
 #include "engine/base/spinlock.h"
 #include "engine/io/tasks.h"

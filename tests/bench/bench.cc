@@ -4,7 +4,6 @@
 #include <cstdio>
 
 #include "absl/strings/str_format.h"
-
 #include "engine/base/check.h"
 #include "engine/base/text.h"
 
