@@ -35,10 +35,8 @@ absl::Status RunAlone(sim::World& world, const io::Program& program) {
 
 }  // namespace
 
-absl::Status RunCanaryAddress(sim::World& world, Facts&) { return RunAlone(world, LeakAnAddress); }
+absl::Status RunCanaryAddress(Run& run) { return RunAlone(run.world, LeakAnAddress); }
 
-absl::Status RunCanaryDrawOrder(sim::World& world, Facts&) {
-  return RunAlone(world, DrawTwiceInAnArgumentList);
-}
+absl::Status RunCanaryDrawOrder(Run& run) { return RunAlone(run.world, DrawTwiceInAnArgumentList); }
 
 }  // namespace weir::scenarios

@@ -1,21 +1,17 @@
-#include <chrono>
 #include <string>
 
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
 #include "scenarios/ping_pong.h"
 #include "scenarios/runs.h"
-#include "scenarios/trouble.h"
 
 namespace weir::scenarios {
 
-using namespace std::chrono_literals;
-
-absl::Status RunPingPong(sim::World& world, Facts& facts) {
+absl::Status RunPingPong(Run& run) {
   static const io::Program program = PingPong;  // outlives the world
-  base::Random random = world.random().Fork("setup");
-  const auto clients = random.Between(uint64_t{1}, uint64_t{4});
-  const auto rounds = random.Between(uint64_t{10}, uint64_t{60});
+  sim::World& world = run.world;
+  const auto clients = static_cast<uint64_t>(run.knobs.Get("clients", 1, 4));
+  const auto rounds = static_cast<uint64_t>(run.knobs.Get("rounds", 10, 60));
 
   const sim::ProcessId server =
       world.Start(world.AddHost("server"), program,
@@ -30,16 +26,15 @@ absl::Status RunPingPong(sim::World& world, Facts& facts) {
                                    .arguments = {"--program=ping_pong", "client", "server:7000",
                                                  std::to_string(number), std::to_string(rounds)}}));
   }
-  Trouble trouble(world, {server}, 1s, facts);
+  run.driver.Protect({.killable = {server}, .disks_lost_max = 1});
 
   RETURN_IF_ERROR(world.Run());
 
-  RETURN_IF_ERROR(trouble.complaint());
   for (const sim::ProcessId player : players) RETURN_IF_ERROR(world.exit_message(player));
-  facts.committed = world.hits(base::Probe::kPingRoundTrip);
-  if (facts.committed == clients * rounds) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrFormat("%d clients of %d rounds had %d answers", clients, rounds, facts.committed));
+  run.facts.committed = world.hits(base::Probe::kPingRoundTrip);
+  if (run.facts.committed == clients * rounds) return absl::OkStatus();
+  return absl::DataLossError(absl::StrFormat("%d clients of %d rounds had %d answers", clients,
+                                             rounds, run.facts.committed));
 }
 
 }  // namespace weir::scenarios

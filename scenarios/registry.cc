@@ -1,23 +1,42 @@
 #include <algorithm>
+#include <chrono>
 
 #include "scenarios/runs.h"
 #include "scenarios/scenario.h"
-#include "scenarios/trouble.h"
 
 namespace weir::scenarios {
 
+using namespace std::chrono_literals;
+
 const std::vector<Scenario>& AllScenarios() {
   static const auto* const table = new std::vector<Scenario>{
-      {"ping_pong", Class::kFast, "Does every message get its answer over connections that break?",
-       true, &AnyWorld, &RunPingPong},
-      {"replicated_log", Class::kFast,
-       "Is every acknowledged write of a replicated log there, once and in order?", true, &AnyWorld,
-       &RunReplicatedLog},
-      {"canary_address", Class::kFast, "Is a run that depends on an address caught?", false,
-       &AnyWorld, &RunCanaryAddress},
-      {"canary_draw_order", Class::kFast,
-       "Is a run that draws twice in one argument list caught between compilers?", false, &AnyWorld,
-       &RunCanaryDrawOrder},
+      {.name = "ping_pong",
+       .speed = Class::kFast,
+       .question = "Does every message get its answer over connections that break?",
+       .listed = true,
+       .world = &AnyWorld,
+       .run = &RunPingPong,
+       .horizon = 1s,
+       .knobs = {{"clients", 1, 4}, {"rounds", 10, 60}}},
+      {.name = "replicated_log",
+       .speed = Class::kFast,
+       .question = "Is every acknowledged write of a replicated log there, once and in order?",
+       .listed = true,
+       .world = &AnyWorld,
+       .run = &RunReplicatedLog,
+       .knobs = {{"clients", 1, 3}, {"writes", 10, 40}}},
+      {.name = "canary_address",
+       .speed = Class::kFast,
+       .question = "Is a run that depends on an address caught?",
+       .listed = false,
+       .world = &AnyWorld,
+       .run = &RunCanaryAddress},
+      {.name = "canary_draw_order",
+       .speed = Class::kFast,
+       .question = "Is a run that draws twice in one argument list caught between compilers?",
+       .listed = false,
+       .world = &AnyWorld,
+       .run = &RunCanaryDrawOrder},
   };
   return *table;
 }

@@ -3,15 +3,14 @@
 
 #include "absl/status/status.h"
 #include "scenarios/scenario.h"
-#include "sim/world.h"
 
 namespace weir::scenarios {
 
-absl::Status RunPingPong(sim::World& world, Facts& facts);
-absl::Status RunReplicatedLog(sim::World& world, Facts& facts);
+absl::Status RunPingPong(Run& run);
+absl::Status RunReplicatedLog(Run& run);
 
 // Not deterministic, each in its own way: they prove that the checks of determinism can fail.
-absl::Status RunCanaryAddress(sim::World& world, Facts& facts);
-absl::Status RunCanaryDrawOrder(sim::World& world, Facts& facts);
+absl::Status RunCanaryAddress(Run& run);
+absl::Status RunCanaryDrawOrder(Run& run);
 
 }  // namespace weir::scenarios

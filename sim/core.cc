@@ -32,6 +32,10 @@ std::string DescribeFailure() {
 
 Life& LifeOf(const io::Task* task) { return *static_cast<Life*>(task->owner()); }
 
+bool Stands(const Life& life, const io::Task* task) {
+  return life.place.paused || (life.stopped != nullptr && life.stopped != task);
+}
+
 }  // namespace
 
 Life::Life(Core& core_in, Place& place_in, HostState& host_in, io::ProcessId id_in)
@@ -99,7 +103,7 @@ void Core::Ready(io::Task* task) {
   // takes no time.
   if (!task->has_turn()) {
     Life& life = LifeOf(task);
-    if (life.place.paused) {
+    if (Stands(life, task)) [[unlikely]] {
       life.held_by_pause.push_back(task);
       return;
     }
@@ -120,6 +124,8 @@ void Core::Charge(Life& life, io::Executor executor, Duration work) {
   if (work <= Duration::zero() || life.ending_) return;
   const size_t index = executor.value() - 1;
   ExecutorState& state = life.executors[index];
+  if (life.place.slowness > 1) [[unlikely]]
+    Bite(life.place.slowed_by);
   state.debt += work * static_cast<int64_t>(life.place.slowness);
   if (!state.in_charged) {
     state.in_charged = true;
@@ -160,7 +166,7 @@ io::Task* Core::PickNext() {
       ready_.pop_back();
       if (!task->has_turn()) {
         Life& life = LifeOf(task);
-        if (life.place.paused || life.executors[task->executor().value() - 1].busy_until > now_)
+        if (Stands(life, task) || life.executors[task->executor().value() - 1].busy_until > now_)
             [[unlikely]] {
           Ready(task);  // to where it is held
           continue;
@@ -340,6 +346,7 @@ void Core::End(Life& life, io::ExitStatus exit, absl::Status message, bool muted
   // Everything that was held is let go: dying takes no time.
   std::erase_if(charged_, [&](const auto& charged) { return charged.first == &life; });
   place.paused = false;
+  life.stopped = nullptr;
   for (ExecutorState& executor : life.executors) {
     executor.busy_until = Monotonic{};
     ReadyAgain(executor.held);
@@ -368,6 +375,7 @@ void Core::Finalize(io::ProcessId id) {
   lives_.erase(id.value());
   place.life.reset();
   if (place.essential) --essential_running_;
+  if (on_exit && place.parent == nullptr && !stop_) on_exit(place.id);
   for (const io::TaskRef waiter : std::exchange(place.exit_waiters, {})) Unpark(waiter);
   for (const io::TaskRef waiter : std::exchange(place.output_waiters, {})) Unpark(waiter);
   for (const auto& child : places) {
@@ -391,14 +399,46 @@ void Core::Forget(Place& place) {
   places[place.id.value() - 1].reset();
 }
 
-void Core::SetPaused(Place& place, bool paused) {
+void Core::StopHere(Life& life) {
+  if (!life.place.paused || life.ending_ || current() == nullptr || in_foreign_frame()) return;
+  // Whatever ends the wait, the other tasks may go on after it.
+  struct Stop {
+    explicit Stop(Life& life_in, io::Task* task) : life(life_in) { life.stopped = task; }
+    ~Stop() {
+      life.stopped = nullptr;
+      life.core.ReadyAgain(life.held_by_pause);
+    }
+    Life& life;
+  };
+  const Stop stop(life, current());
+  while (life.place.paused && !life.ending_ && !current()->cancelled()) Yield();
+}
+
+size_t Core::CancelScope(Life& life, std::string_view name) {
+  if (life.ending_) return 0;
+  Note(kNoteLife ^ 3, base::Hash64(name, life.id.value()));
+  size_t ended = 0;
+  const std::vector<io::TaskGroup*> scopes = life.scopes;
+  for (io::TaskGroup* scope : scopes) {
+    if (scope->name() != name || scope->cancelled()) continue;
+    ended += scope->live();
+    if (tracing())
+      TraceLine(absl::StrFormat("cancel %s scope \"%s\"", life.place.name, scope->name()));
+    Cancel(scope);
+  }
+  return ended;
+}
+
+void Core::SetPaused(Place& place, bool paused, FaultTag tag) {
   if (place.life == nullptr || place.life->ending_ || place.paused == paused) return;
   if (tracing()) TraceLine(absl::StrFormat("%s %s", paused ? "pause" : "resume", place.name));
   Note(kNoteLife ^ 2, place.id.value());
   place.paused = paused;
   if (paused) {
     ++counts.pauses;
+    place.paused_by = tag;
   } else {
+    if (!place.life->held_by_pause.empty()) Bite(place.paused_by);
     ReadyAgain(place.life->held_by_pause);
   }
 }

@@ -88,7 +88,11 @@ class Life {
   bool ending_ = false;  // its tasks are being cancelled
   io::ExitStatus exit;
   absl::Status message;
-  uint64_t children = 0;  // spawned so far
+  uint64_t children = 0;               // spawned so far
+  std::vector<io::TaskGroup*> scopes;  // open ones, in the order of opening
+  // Paused in the middle of its work, inside the hit of a probe: goes on before any other task of
+  // the process does.
+  io::Task* stopped = nullptr;
   bool termination_requested = false;
   std::vector<io::TaskRef> termination_waiters;
 };
@@ -103,7 +107,10 @@ struct Place {
   bool essential = false;
   bool capture_output = false;
   bool paused = false;
+  FaultTag paused_by = 0;
   uint64_t slowness = 1;
+  FaultTag slowed_by = 0;
+  std::array<uint64_t, static_cast<size_t>(base::Probe::kCount)> hits{};
   uint64_t lives = 0;
   Place* parent = nullptr;
   bool forgotten = false;  // nobody can ask about it any more
@@ -151,12 +158,21 @@ class Core final : public io::Scheduler, public EventSink, public base::Random::
   base::Hash128 ProgramHash(const io::Program* program);
   // Ends the life of `place`: at once and muted, or by cancelling what still runs.
   void End(Life& life, io::ExitStatus exit, absl::Status message, bool muted);
-  void SetPaused(Place& place, bool paused);
+  void SetPaused(Place& place, bool paused, FaultTag tag = 0);
+  // Where the current task may have been paused by what struck there: waits until it may go on.
+  void StopHere(Life& life);
+  size_t CancelScope(Life& life, std::string_view name);
   void Terminate(Life& life);
   void PowerOff(HostState& host);
   Life* FindLife(io::ProcessId id);
   void ReadyAgain(std::vector<io::Task*>& held);
   void Fail(absl::Status status);
+  // What a fault did changed an outcome.
+  void Bite(FaultTag tag) {
+    if (tag == 0) return;
+    if (tag >= bites.size()) bites.resize(tag + 1);
+    ++bites[tag];
+  }
 
   HostState& host(HostId id) { return *hosts[id.value() - 1]; }
   Place& place(ProcessId id) { return *places[id.value() - 1]; }
@@ -187,6 +203,9 @@ class Core final : public io::Scheduler, public EventSink, public base::Random::
   WorldCounts counts;
   std::array<uint64_t, static_cast<size_t>(base::Probe::kCount)> hits{};
   base::RollingHash hash_;
+  std::function<void(base::Probe, ProcessId)> on_probe;
+  std::function<void(ProcessId)> on_exit;
+  std::vector<uint64_t> bites;  // by tag
 
  private:
   io::Task* PickNext() override;

@@ -139,7 +139,17 @@ io::TaskGroup* SimTasks::OpenGroup(std::string_view name, io::Executor executor)
   io::TaskGroup* const parent = core_.current()->group();
   if (executor == io::kHere) executor = parent->executor();
   CHECK_LE(executor.value(), life_.executors.size()) << "no such executor";
-  return core_.OpenGroup(name, executor, parent, &life_);
+  io::TaskGroup* const group = core_.OpenGroup(name, executor, parent, &life_);
+  life_.scopes.push_back(group);
+  return group;
+}
+
+void SimTasks::CloseGroup(io::TaskGroup* group) {
+  // The latest opened is the one most likely closed.
+  const auto it = std::find(life_.scopes.rbegin(), life_.scopes.rend(), group);
+  CHECK(it != life_.scopes.rend()) << "a scope is closed twice";
+  life_.scopes.erase(std::next(it).base());
+  core_.CloseGroup(group);
 }
 
 absl::StatusOr<base::Hash128> SimProcesses::Self() {
@@ -203,6 +213,7 @@ void SimTrace::Hit(base::Probe probe, absl::Span<const int64_t> values) {
   if (!life_.Alive()) return;
   Core& core = life_.core;
   ++core.hits[static_cast<size_t>(probe)];
+  ++life_.place.hits[static_cast<size_t>(probe)];
   core.Note(0x70726f62, static_cast<uint64_t>(probe));
   for (const int64_t value : values) core.Note(static_cast<uint64_t>(value));
   if (core.tracing()) {
@@ -211,6 +222,8 @@ void SimTrace::Hit(base::Probe probe, absl::Span<const int64_t> values) {
     for (const int64_t value : values) absl::StrAppendFormat(&line, " %d", value);
     core.TraceLine(line);
   }
+  if (core.on_probe) core.on_probe(probe, life_.place.id);
+  core.StopHere(life_);
   core.CheckAlive();
 }
 

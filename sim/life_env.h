@@ -41,7 +41,7 @@ class SimTasks final : public io::Tasks {
   io::Wake JoinGroup(io::TaskGroup* group, Monotonic deadline) override {
     return core_.JoinGroup(group, life_.host.ToWorld(deadline));
   }
-  void CloseGroup(io::TaskGroup* group) override { core_.CloseGroup(group); }
+  void CloseGroup(io::TaskGroup* group) override;
 
  private:
   Life& life_;

@@ -498,6 +498,13 @@ void SimDiskState::CrashInode(Inode& inode) {
 
 void SimDiskState::Crash() { CrashInode(*root_); }
 
+void SimDiskState::RenameRoot(const std::string& from, const std::string& to) {
+  const auto it = root_->names.find(from);
+  if (it == root_->names.end() || from == to) return;
+  root_->names[to] = it->second;
+  root_->names.erase(from);
+}
+
 void SimDiskState::Replace() { root_ = NewInode(true); }
 
 }  // namespace weir::sim

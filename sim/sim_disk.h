@@ -63,6 +63,8 @@ class SimDiskState {
   void OnLifeEnded(Life& life);  // releases its locks
   void Crash();                  // the power is gone
   void Replace();                // a new, empty disk
+  // The data directory of one place becomes that of another: the disk now serves another host.
+  void RenameRoot(const std::string& from, const std::string& to);
 
   // `path` as seen from `directory`. kNotFound names the path as the caller wrote it.
   absl::StatusOr<InodePtr> Walk(const std::string& directory, std::string_view path);

@@ -70,7 +70,13 @@ void World::Kill(ProcessId process) {
 void World::Terminate(ProcessId process) {
   if (Life* const life = core_->place(process).life.get(); life != nullptr) core_->Terminate(*life);
 }
-void World::Pause(ProcessId process) { core_->SetPaused(core_->place(process), true); }
+void World::OnProbe(std::function<void(base::Probe, ProcessId)> hook) {
+  core_->on_probe = std::move(hook);
+}
+void World::OnExit(std::function<void(ProcessId)> hook) { core_->on_exit = std::move(hook); }
+void World::Pause(ProcessId process, FaultTag tag) {
+  core_->SetPaused(core_->place(process), true, tag);
+}
 void World::Resume(ProcessId process) { core_->SetPaused(core_->place(process), false); }
 
 void World::Restart(ProcessId process) {
@@ -88,6 +94,29 @@ void World::PowerOn(HostId id, DiskFate fate) {
   core_->network->OnPowerOn(host);
 }
 
+void World::SwapDisks(HostId a_id, HostId b_id) {
+  HostState& a = core_->host(a_id);
+  HostState& b = core_->host(b_id);
+  CHECK(!a.powered && !b.powered) << "the disks of hosts with power are swapped";
+  std::vector<std::string> of_a;
+  std::vector<std::string> of_b;
+  for (const auto& place : core_->places) {
+    if (place == nullptr || place->parent != nullptr) continue;
+    if (place->host == &a) of_a.push_back(place->directory);
+    if (place->host == &b) of_b.push_back(place->directory);
+  }
+  std::swap(a.disk, b.disk);
+  for (size_t i = 0; i < of_a.size() && i < of_b.size(); ++i) {
+    a.disk->RenameRoot(of_b[i], of_a[i]);
+    b.disk->RenameRoot(of_a[i], of_b[i]);
+  }
+}
+
+size_t World::CancelScope(ProcessId process, std::string_view scope) {
+  Life* const life = core_->place(process).life.get();
+  return life == nullptr ? 0 : core_->CancelScope(*life, scope);
+}
+
 void World::Cut(HostId from, HostId to) { core_->network->Cut(core_->host(from), core_->host(to)); }
 void World::Heal(HostId from, HostId to) {
   core_->network->Heal(core_->host(from), core_->host(to));
@@ -95,9 +124,10 @@ void World::Heal(HostId from, HostId to) {
 void World::ResetConnections(HostId a, HostId b) {
   core_->network->ResetBetween(core_->host(a), core_->host(b));
 }
-void World::SetSlowness(ProcessId process, uint64_t factor) {
+void World::SetSlowness(ProcessId process, uint64_t factor, FaultTag tag) {
   CHECK_GT(factor, 0u);
   core_->place(process).slowness = factor;
+  core_->place(process).slowed_by = tag;
 }
 void World::StepWallClock(HostId host, base::Duration by) { core_->host(host).wall_offset += by; }
 
@@ -141,6 +171,12 @@ const std::string& World::name_of(ProcessId process) const { return core_->place
 const std::string& World::name_of(HostId host) const { return core_->host(host).name; }
 const std::string& World::address_of(HostId host) const { return core_->host(host).address; }
 uint64_t World::hits(base::Probe probe) const { return core_->hits[static_cast<size_t>(probe)]; }
+uint64_t World::hits(base::Probe probe, ProcessId process) const {
+  return core_->place(process).hits[static_cast<size_t>(probe)];
+}
+uint64_t World::bites(FaultTag tag) const {
+  return tag < core_->bites.size() ? core_->bites[tag] : 0;
+}
 base::Random& World::random() { return core_->hands; }
 std::string World::DescribeWaits() const { return core_->Waits(); }
 

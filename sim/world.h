@@ -33,6 +33,10 @@ using HostId = base::Id<struct HostTag, uint32_t>;
 // A place where a process lives, kept over its restarts; io::ProcessId names one of its lives.
 using ProcessId = base::Id<struct PlaceTag, uint32_t>;
 
+// What a fault strikes is marked with its tag, so that World::bites can tell which faults changed
+// an outcome. 0: untold.
+using FaultTag = uint32_t;
+
 struct NetworkModel {
   base::Duration latency_low{std::chrono::microseconds(50)};
   base::Duration latency_high{std::chrono::microseconds(800)};
@@ -122,22 +126,35 @@ class World {
   // Runs `hand` in the world at a time, between tasks.
   void At(base::Duration when, std::function<void()> hand);
 
-  // ---- Its hands. Between tasks: before Run, or from At.
+  // `hook` is called inside every hit of a probe, before the task that hit it goes on; null:
+  // nobody. It may use every hand: a task whose process it kills never goes on, one whose process
+  // it pauses goes on when that is resumed.
+  void OnProbe(std::function<void(base::Probe, ProcessId)> hook);
+
+  // `hook` is called between tasks when a process that Start started has ended, however it did.
+  void OnExit(std::function<void(ProcessId)> hook);
+
+  // ---- Its hands. Between tasks: before Run, from At, or from OnProbe.
   void Kill(ProcessId process);
   void Terminate(ProcessId process);  // the polite signal
-  void Pause(ProcessId process);
+  void Pause(ProcessId process, FaultTag tag = 0);
   void Resume(ProcessId process);
   // Starts the place's program again, as it was started. Must not be running.
   void Restart(ProcessId process);
   void PowerOff(HostId host);
   void PowerOn(HostId host, DiskFate fate);
+  // Both without power. Each finds the files of the other, in the places of its own.
+  void SwapDisks(HostId a, HostId b);
+  // Cancels the scopes of the process that are open under this name; returns how many tasks that
+  // ends.
+  size_t CancelScope(ProcessId process, std::string_view scope);
   // Bytes and connects from `from` to `to` wait while cut.
   void Cut(HostId from, HostId to);
   void Heal(HostId from, HostId to);
   // Resets every connection between two hosts.
   void ResetConnections(HostId a, HostId b);
   // CPU work of this process takes so many times as long.
-  void SetSlowness(ProcessId process, uint64_t factor);
+  void SetSlowness(ProcessId process, uint64_t factor, FaultTag tag = 0);
   void StepWallClock(HostId host, base::Duration by);
 
   // ---- What can be seen.
@@ -158,6 +175,9 @@ class World {
   const std::string& name_of(HostId host) const;
   const std::string& address_of(HostId host) const;
   uint64_t hits(base::Probe probe) const;
+  uint64_t hits(base::Probe probe, ProcessId process) const;
+  // How often what carries this tag has changed an outcome.
+  uint64_t bites(FaultTag tag) const;
   // A stream of draws for whoever turns the knobs, apart from the world's own.
   base::Random& random();
   // What waits for what, a line a task.

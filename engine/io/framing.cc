@@ -6,6 +6,7 @@
 #include "engine/base/check.h"
 #include "engine/base/coding.h"
 #include "engine/base/hash.h"
+#include "engine/base/reached.h"
 #include "engine/base/status_macros.h"
 
 namespace weir::io {
@@ -65,6 +66,7 @@ absl::StatusOr<std::string_view> FrameParser::Next() {
   }
   const std::string_view payload = have.substr(base::kFrameHeaderBytes, size);
   if (base::LoadFixed<uint64_t>(have.data() + 8) != FrameHash(payload)) {
+    REACHED("frame.corrupt");
     return absl::DataLossError(
         absl::StrFormat("frame: hash mismatch in a payload of %d bytes", size));
   }

@@ -9,6 +9,8 @@
 #include "engine/base/text.h"
 #include "engine/main/demo.h"
 #include "engine/main/sim_runner.h"
+#include "faults/kinds.h"
+#include "faults/plan.h"
 #include "net/real_world.h"
 #include "scenarios/scenario.h"
 #include "tests/bench/net_bench.h"
@@ -67,7 +69,58 @@ struct SimRunFlags {
   bool check_determinism = false;
   std::string trace;
   bool json = false;
+  std::string faults;
+  std::string bug;
 };
+
+int Campaign(const weir::main::SimRunOptions& options, weir::net::RealOptions real) {
+  SimExit exit = SimExit::kPassed;
+  real.process_name = "sim";
+  const absl::Status status = weir::net::Run(
+      real, [&](weir::io::Env& env) { return weir::main::RunSeeds(env, options, &exit); });
+  if (!status.ok()) return Usage(status);
+  return static_cast<int>(exit);
+}
+
+// The bug's name as it is known, or an error with the names there are.
+absl::Status CheckBug(const weir::scenarios::Scenario& scenario, const std::string& bug) {
+  if (bug.empty() || weir::scenarios::FindBug(scenario, bug) != nullptr) return absl::OkStatus();
+  std::string known;
+  for (const weir::scenarios::Bug& row : scenario.bugs)
+    known += (known.empty() ? "" : " ") + std::string(row.name);
+  return absl::InvalidArgumentError(
+      absl::StrFormat("bug \"%s\": %s has none of this name; it has: %s", bug,
+                      weir::base::Abseil(scenario.name), known.empty() ? "none" : known));
+}
+
+int SimReplay(const std::string& file, const std::string& bug) {
+  weir::main::SimRunOptions options;
+  weir::net::RealOptions real;
+  const size_t slash = file.rfind('/');
+  real.data_directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
+  real.process_name = "sim";
+  const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
+  const absl::Status read = weir::net::Run(real, [&](weir::io::Env& env) -> absl::Status {
+    absl::StatusOr<std::string> text = weir::io::ReadFile(env.disk, name);
+    if (text.ok()) options.plan_text = *std::move(text);
+    return text.status();
+  });
+  if (!read.ok()) return Usage(read);
+  if (options.plan_text.empty()) options.plan_text = "\n";
+  const absl::StatusOr<weir::faults::Plan> header =
+      weir::faults::ParseHeader(options.plan_text, file);
+  if (!header.ok()) return Usage(header.status());
+  // A plan for a scenario that does not exist is refused by the worker, which knows the place in
+  // the file.
+  options.scenario = weir::scenarios::FindScenario(header->scenario);
+  if (options.scenario == nullptr) options.scenario = &weir::scenarios::AllScenarios().front();
+  if (const absl::Status known = CheckBug(*options.scenario, bug); !known.ok()) return Usage(known);
+  options.seeds = {header->seed, header->seed};
+  options.plan_source = file;
+  options.bug = bug;
+  real.data_directory = ".";
+  return Campaign(options, real);
+}
 
 int SimRun(const SimRunFlags& flags) {
   weir::main::SimRunOptions options;
@@ -87,8 +140,14 @@ int SimRun(const SimRunFlags& flags) {
   options.jobs = flags.jobs;
   options.check_determinism = flags.check_determinism;
   options.json = flags.json;
+  options.faults = flags.faults;
+  options.bug = flags.bug;
+  if (!flags.faults.empty()) {
+    if (const auto kinds = weir::faults::ParseKinds(flags.faults); !kinds.ok())
+      return Usage(kinds.status());
+  }
+  if (const absl::Status known = CheckBug(**scenario, flags.bug); !known.ok()) return Usage(known);
   weir::net::RealOptions real;
-  real.process_name = "sim";
   real.data_directory = ".";
   if (!flags.trace.empty()) {
     if (seeds->first != seeds->last) {
@@ -99,11 +158,7 @@ int SimRun(const SimRunFlags& flags) {
     if (slash != std::string::npos) real.data_directory = flags.trace.substr(0, slash + 1);
     options.trace_file = slash == std::string::npos ? flags.trace : flags.trace.substr(slash + 1);
   }
-  SimExit exit = SimExit::kPassed;
-  const absl::Status status = weir::net::Run(
-      real, [&](weir::io::Env& env) { return weir::main::RunSeeds(env, options, &exit); });
-  if (!status.ok()) return Usage(status);
-  return static_cast<int>(exit);
+  return Campaign(options, real);
 }
 
 int Bench(const std::string& name, bool json, bool strict) {
@@ -168,21 +223,44 @@ int main(int argc, char** argv) {
                 "run each seed twice, in two processes, and compare");
   run->add_option("--trace", flags.trace, "write every event of the seed to this file");
   run->add_flag("--json", flags.json, "the summary as JSON");
+  run->add_option(
+      "--faults", flags.faults,
+      "all, none, or families (process, network, clock, disk) and kinds with commas between");
+  run->add_option("--bug", flags.bug, "the variant with this mistake planted");
   run->callback([&] { exit = SimRun(flags); });
+
+  CLI::App* const replay = sim->add_subcommand("replay", "a plan again");
+  std::string plan_file;
+  std::string replay_bug;
+  replay->add_option("file", plan_file, "the plan")->required();
+  replay->add_option("--bug", replay_bug, "the variant with this mistake planted");
+  replay->callback([&] { exit = SimReplay(plan_file, replay_bug); });
+  CLI::App* const probes = sim->add_subcommand(
+      "probes", "the protocol moments of a scenario, with their hits over 100 seeds");
+  std::string probed;
+  probes->add_option("scenario", probed, "its name")->required();
+  probes->callback([&] {
+    constexpr uint64_t kSeeds = 100;
+    const absl::StatusOr<const weir::scenarios::Scenario*> scenario = Named(probed);
+    exit = scenario.ok() ? weir::main::PrintProbes(**scenario, kSeeds) : Usage(scenario.status());
+  });
 
   CLI::App* const worker = app.add_subcommand("sim-worker")->group("");
   std::string worker_name;
-  uint64_t first = 0;
-  uint64_t last = 0;
-  bool trace = false;
+  weir::main::SimWork work;
   worker->add_option("scenario", worker_name)->required();
-  worker->add_option("first", first)->required();
-  worker->add_option("last", last)->required();
-  worker->add_flag("--trace", trace);
+  worker->add_option("first", work.seeds.first)->required();
+  worker->add_option("last", work.seeds.last)->required();
+  worker->add_option("--faults", work.faults);
+  worker->add_option("--bug", work.bug);
+  worker->add_option("--plan", work.plan_text);
+  worker->add_option("--source", work.plan_source);
+  worker->add_flag("--trace", work.trace);
+  worker->add_flag("--expand", work.expand);
   worker->callback([&] {
     const absl::StatusOr<const weir::scenarios::Scenario*> scenario = Named(worker_name);
-    exit = scenario.ok() ? weir::main::RunSimWorker(**scenario, {first, last}, trace)
-                         : Usage(scenario.status());
+    if (scenario.ok()) work.scenario = *scenario;
+    exit = scenario.ok() ? weir::main::RunSimWorker(work) : Usage(scenario.status());
   });
 
   CLI::App* const bench =

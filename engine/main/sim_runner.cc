@@ -11,9 +11,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "engine/base/reached.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/text.h"
 #include "engine/io/scope.h"
+#include "scenarios/execute.h"
 
 namespace weir::main {
 namespace {
@@ -28,7 +30,9 @@ struct SeedResult {
   uint64_t events = 0;
   int64_t virtual_nanos = 0;
   Facts facts;
+  std::vector<faults::Bite> bites;
   std::string message;
+  std::string plan;  // of a failed run: as it was carried out
 };
 
 SimExit ExitOf(const absl::Status& status) {
@@ -68,22 +72,61 @@ const char* Word(SimExit exit) {
   return "";
 }
 
+std::string FormatBites(const std::vector<faults::Bite>& bites) {
+  std::string text;
+  for (const faults::Bite& bite : bites) {
+    absl::StrAppendFormat(&text, "%s%d:%d:%d:%d", text.empty() ? "" : ",",
+                          static_cast<int>(bite.kind), bite.struck, bite.bit, bite.bites);
+  }
+  return text.empty() ? "-" : text;
+}
+
+bool ParseBites(absl::string_view text, std::vector<faults::Bite>& bites) {
+  if (text == "-") return true;
+  for (const absl::string_view one : absl::StrSplit(text, ',')) {
+    const std::vector<absl::string_view> numbers = absl::StrSplit(one, ':');
+    uint32_t kind = 0;
+    faults::Bite bite;
+    if (numbers.size() != 4 || !absl::SimpleAtoi(numbers[0], &kind) ||
+        kind >= faults::kKinds.size() || !absl::SimpleAtoi(numbers[1], &bite.struck) ||
+        !absl::SimpleAtoi(numbers[2], &bite.bit) || !absl::SimpleAtoi(numbers[3], &bite.bites)) {
+      return false;
+    }
+    bite.kind = static_cast<faults::Kind>(kind);
+    bites.push_back(bite);
+  }
+  return true;
+}
+
 std::string FormatResult(const SeedResult& r) {
-  return absl::StrFormat("R %d %d %016x %d %d %d %d %d %d %s\n", r.seed, static_cast<int>(r.exit),
-                         r.hash, r.events, r.virtual_nanos, r.facts.faults, r.facts.recoveries,
-                         r.facts.checkpoints, r.facts.committed, absl::CEscape(r.message));
+  return absl::StrFormat("R %d %d %016x %d %d %d %d %d %d %s \"%s\" \"%s\"\n", r.seed,
+                         static_cast<int>(r.exit), r.hash, r.events, r.virtual_nanos,
+                         r.facts.faults, r.facts.recoveries, r.facts.checkpoints, r.facts.committed,
+                         FormatBites(r.bites), absl::CEscape(r.message), absl::CEscape(r.plan));
 }
 
 bool ParseResult(absl::string_view line, SeedResult& r) {
+  if (!absl::ConsumePrefix(&line, "R ")) return false;
   const std::vector<absl::string_view> words = absl::StrSplit(line, absl::MaxSplits(' ', 10));
   int exit = 0;
-  if (words.size() != 11 || !absl::SimpleAtoi(words[1], &r.seed) ||
-      !absl::SimpleAtoi(words[2], &exit) || !absl::SimpleHexAtoi(words[3], &r.hash) ||
-      !absl::SimpleAtoi(words[4], &r.events) || !absl::SimpleAtoi(words[5], &r.virtual_nanos) ||
-      !absl::SimpleAtoi(words[6], &r.facts.faults) ||
-      !absl::SimpleAtoi(words[7], &r.facts.recoveries) ||
-      !absl::SimpleAtoi(words[8], &r.facts.checkpoints) ||
-      !absl::SimpleAtoi(words[9], &r.facts.committed) || !absl::CUnescape(words[10], &r.message)) {
+  if (words.size() != 11 || !absl::SimpleAtoi(words[0], &r.seed) ||
+      !absl::SimpleAtoi(words[1], &exit) || !absl::SimpleHexAtoi(words[2], &r.hash) ||
+      !absl::SimpleAtoi(words[3], &r.events) || !absl::SimpleAtoi(words[4], &r.virtual_nanos) ||
+      !absl::SimpleAtoi(words[5], &r.facts.faults) ||
+      !absl::SimpleAtoi(words[6], &r.facts.recoveries) ||
+      !absl::SimpleAtoi(words[7], &r.facts.checkpoints) ||
+      !absl::SimpleAtoi(words[8], &r.facts.committed) || !ParseBites(words[9], r.bites)) {
+    return false;
+  }
+  // Two quoted texts; inside of them quotes are escaped.
+  absl::string_view texts = words[10];
+  const size_t between = texts.find("\" \"");
+  if (!absl::ConsumePrefix(&texts, "\"") || !absl::ConsumeSuffix(&texts, "\"") ||
+      between == absl::string_view::npos) {
+    return false;
+  }
+  if (!absl::CUnescape(texts.substr(0, between - 1), &r.message) ||
+      !absl::CUnescape(texts.substr(between + 2), &r.plan)) {
     return false;
   }
   r.exit = static_cast<SimExit>(exit);
@@ -129,6 +172,7 @@ class Campaign {
       const uint64_t last = std::min(options_.seeds.last, first + chunk_ - 1);
       next_ = last == UINT64_MAX ? 0 : last + 1;
       std::map<uint64_t, SeedResult> results = RunChunk({first, last});
+      if (!refused_.ok()) return;
       if (options_.check_determinism) Compare(results, RunChunk({first, last}));
       for (auto& [seed, result] : results) Count(std::move(result));
     }
@@ -143,6 +187,11 @@ class Campaign {
       for (; results.contains(from); ++from) {
         if (from == seeds.last) return results;
       }
+      if (absl::IsInvalidArgument(status)) {
+        refused_ = status;
+        next_ = 0;
+        return results;
+      }
       // The first seed without a result is the one that ended its worker.
       SeedResult& failed = results[from];
       failed.seed = from;
@@ -153,34 +202,47 @@ class Campaign {
     }
   }
 
-  // The first event in which two runs of a seed differ, with what came before.
+  // The first event in which two runs of a seed differ, with what came before and after in each.
   std::string FirstDifference(uint64_t seed) {
-    absl::StatusOr<std::unique_ptr<io::Child>> a = Spawn({seed, seed}, true);
-    absl::StatusOr<std::unique_ptr<io::Child>> b = Spawn({seed, seed}, true);
+    constexpr size_t kAround = 5;
+    absl::StatusOr<std::unique_ptr<io::Child>> a = Spawn({seed, seed}, "--trace");
+    absl::StatusOr<std::unique_ptr<io::Child>> b = Spawn({seed, seed}, "--trace");
     if (!a.ok() || !b.ok()) return "could not run the seed again";
     Lines of_a(**a);
     Lines of_b(**b);
+    const auto next = [&](Lines& lines) {
+      const absl::StatusOr<std::string> line = lines.Next(env_.Deadline(options_.wall_limit));
+      return line.ok() ? *line : std::string("(ended)");
+    };
     std::deque<std::string> before;
     for (uint64_t event = 1;; ++event) {
-      const absl::StatusOr<std::string> line_a = of_a.Next(env_.Deadline(options_.wall_limit));
-      const absl::StatusOr<std::string> line_b = of_b.Next(env_.Deadline(options_.wall_limit));
-      if (!line_a.ok() && !line_b.ok())
-        return "the runs did not differ when traced; the difference is not in an event";
-      const std::string shown_a = line_a.ok() ? *line_a : std::string("(ended)");
-      const std::string shown_b = line_b.ok() ? *line_b : std::string("(ended)");
-      if (shown_a == shown_b) {
-        before.push_back(shown_a);
-        if (before.size() > 5) before.pop_front();
+      std::string line_a = next(of_a);
+      std::string line_b = next(of_b);
+      if (line_a == line_b) {
+        if (line_a == "(ended)")
+          return "the runs did not differ when traced; the difference is not in an event";
+        before.push_back(line_a);
+        if (before.size() > kAround) before.pop_front();
         continue;
       }
       std::string text = absl::StrFormat("first difference at event %d\n", event);
       for (const std::string& line : before) text += "    " + line + "\n";
-      return text + "  a " + shown_a + "\n  b " + shown_b;
+      for (auto& [name, line, lines] :
+           {std::tuple<const char*, std::string&, Lines&>{"a", line_a, of_a},
+            std::tuple<const char*, std::string&, Lines&>{"b", line_b, of_b}}) {
+        for (size_t i = 0; i <= kAround; ++i) {
+          absl::StrAppendFormat(&text, "  %s%s %s\n", name, i == 0 ? ">" : " ", line);
+          if (line == "(ended)") break;
+          line = next(lines);
+        }
+      }
+      text.pop_back();
+      return text;
     }
   }
 
   absl::Status WriteTrace(uint64_t seed, const std::string& file) {
-    ASSIGN_OR_RETURN(const std::unique_ptr<io::Child> child, Spawn({seed, seed}, true));
+    ASSIGN_OR_RETURN(const std::unique_ptr<io::Child> child, Spawn({seed, seed}, "--trace"));
     ASSIGN_OR_RETURN(const std::unique_ptr<io::File> out,
                      env_.disk.Open(file, io::OpenMode::kOverwrite));
     Lines lines(*child);
@@ -193,6 +255,9 @@ class Campaign {
     }
     return out->Append(block);
   }
+
+  // What a worker could not make sense of.
+  const absl::Status& refused() const { return refused_; }
 
   SimExit Finish(base::Duration wall) {
     SimExit exit = SimExit::kPassed;
@@ -209,10 +274,9 @@ class Campaign {
           absl::StrFormat("seed %d failed (%s): %s\n", seed, Word(failure.exit), failure.message));
       if (failure.exit == SimExit::kNondeterminism)
         env_.console.Out("  " + FirstDifference(seed) + "\n");
-      env_.console.Out(absl::StrFormat(
-          "  replay: ./weir sim run %s --seed %d%s\n", base::Abseil(options_.scenario->name), seed,
-          failure.exit == SimExit::kNondeterminism ? " --check-determinism" : ""));
+      ShowReplay(failure);
     }
+    ShowBites(exit);
     const double wall_s = static_cast<double>(wall.count()) / 1e9;
     const double virtual_s = static_cast<double>(virtual_nanos_) / 1e9;
     const char* const form =
@@ -233,20 +297,86 @@ class Campaign {
   }
 
  private:
-  absl::StatusOr<std::unique_ptr<io::Child>> Spawn(SeedRange seeds, bool trace) {
+  absl::StatusOr<std::unique_ptr<io::Child>> Spawn(SeedRange seeds, const char* flag = nullptr) {
     io::SpawnOptions spawn;
     spawn.program = program_;
     spawn.arguments = {"sim-worker", std::string(options_.scenario->name),
                        std::to_string(seeds.first), std::to_string(seeds.last)};
-    if (trace) spawn.arguments.push_back("--trace");
+    const auto add = [&](const char* name, const std::string& value) {
+      if (!value.empty()) spawn.arguments.insert(spawn.arguments.end(), {name, value});
+    };
+    add("--faults", options_.faults);
+    add("--bug", options_.bug);
+    add("--plan", options_.plan_text);
+    add("--source", options_.plan_source);
+    if (flag != nullptr) spawn.arguments.push_back(flag);
     spawn.capture_output = true;
     return env_.processes.Spawn(spawn);
+  }
+
+  // The plan of a run that left none, because its worker died.
+  std::string ExpandAgain(uint64_t seed) {
+    if (!options_.plan_text.empty()) return options_.plan_text;
+    const absl::StatusOr<std::unique_ptr<io::Child>> child = Spawn({seed, seed}, "--expand");
+    if (!child.ok()) return "";
+    Lines lines(**child);
+    std::string plan;
+    for (;;) {
+      const absl::StatusOr<std::string> line = lines.Next(env_.Deadline(options_.wall_limit));
+      if (!line.ok()) return plan;
+      if (absl::StartsWith(*line, "P ")) plan += line->substr(2) + "\n";
+    }
+  }
+
+  // Prints what went wrong in the run of a failed seed, and the one line that replays it.
+  void ShowReplay(const SeedResult& failure) {
+    const std::string name(options_.scenario->name);
+    const std::string bug = options_.bug.empty() ? "" : " --bug " + options_.bug;
+    const std::string plan = failure.plan.empty() ? ExpandAgain(failure.seed) : failure.plan;
+    for (const absl::string_view line : absl::StrSplit(plan, '\n', absl::SkipEmpty())) {
+      env_.console.Out(absl::StrFormat("    %s\n", line));
+    }
+    std::string file = options_.plan_source;
+    if (file.empty() && !plan.empty() && failure.exit != SimExit::kNondeterminism) {
+      file = absl::StrFormat("build/failures/%s-%d.plan", name, failure.seed);
+      const absl::StatusOr<io::FileInfo> build = env_.disk.Stat("build");
+      absl::Status written =
+          build.ok() ? env_.disk.MakeDirectory("build/failures") : build.status();
+      if (written.ok()) written = io::ReplaceFile(env_.disk, file, plan);
+      if (!written.ok()) file.clear();
+    }
+    if (!file.empty()) {
+      env_.console.Out(absl::StrFormat("  replay: ./weir sim replay %s%s\n", file, bug));
+      return;
+    }
+    env_.console.Out(
+        absl::StrFormat("  replay: ./weir sim run %s --seed %d%s%s%s\n", name, failure.seed,
+                        options_.faults.empty() ? "" : " --faults " + options_.faults, bug,
+                        failure.exit == SimExit::kNondeterminism ? " --check-determinism" : ""));
+  }
+
+  // What came of each kind. One that was asked for by name and changed nothing proves nothing.
+  void ShowBites(SimExit& exit) {
+    std::string line;
+    for (const auto& [kind, bite] : bites_) {
+      absl::StrAppendFormat(&line, " %s %d/%d", base::Abseil(faults::InfoOf(kind).name), bite.bit,
+                            bite.struck);
+    }
+    if (!line.empty() && !options_.json) env_.console.Out("bites:" + line + "\n");
+    if (options_.faults.empty() || options_.faults == "all" || options_.faults == "none") return;
+    for (const auto& [kind, bite] : bites_) {
+      if (bite.struck == 0 || bite.bit > 0) continue;
+      env_.console.Out(absl::StrFormat("inert: %s struck %d times and never bit (%s)\n",
+                                       base::Abseil(faults::InfoOf(kind).name), bite.struck,
+                                       base::Abseil(faults::InfoOf(kind).bite)));
+      if (exit == SimExit::kPassed) exit = SimExit::kVacuous;
+    }
   }
 
   // Adds a result for each seed that the worker finished. An error: the next seed after those is
   // what ended it.
   absl::Status RunWorker(SeedRange seeds, std::map<uint64_t, SeedResult>& results) {
-    ASSIGN_OR_RETURN(const std::unique_ptr<io::Child> child, Spawn(seeds, false));
+    ASSIGN_OR_RETURN(const std::unique_ptr<io::Child> child, Spawn(seeds));
     Lines lines(*child);
     for (;;) {
       absl::StatusOr<std::string> line = lines.Next(env_.Deadline(options_.wall_limit));
@@ -256,6 +386,7 @@ class Campaign {
                                                            base::ToString(options_.wall_limit)));
       }
       if (!line.ok()) break;
+      if (absl::StartsWith(*line, "E ")) return absl::InvalidArgumentError(line->substr(2));
       SeedResult result;
       if (!ParseResult(*line, result)) continue;
       const uint64_t seed = result.seed;
@@ -283,6 +414,12 @@ class Campaign {
     facts_.recoveries += result.facts.recoveries;
     facts_.checkpoints += result.facts.checkpoints;
     facts_.committed += result.facts.committed;
+    for (const faults::Bite& bite : result.bites) {
+      faults::Bite& sum = bites_[bite.kind];
+      sum.struck += bite.struck;
+      sum.bit += bite.bit;
+      sum.bites += bite.bites;
+    }
     events_ += result.events;
     virtual_nanos_ += result.virtual_nanos;
     if (result.exit == SimExit::kPassed) {
@@ -297,10 +434,12 @@ class Campaign {
   const base::Hash128 program_;
   uint64_t next_;
   uint64_t chunk_;
+  absl::Status refused_;
   uint64_t passed_ = 0;
   uint64_t events_ = 0;
   int64_t virtual_nanos_ = 0;
   Facts facts_;
+  std::map<faults::Kind, faults::Bite> bites_;
   std::map<uint64_t, SeedResult> failures_;
 };
 
@@ -333,37 +472,84 @@ absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit)
     RETURN_IF_ERROR(jobs.Spawn(absl::StrFormat("job %d", i + 1), [&campaign] { campaign.Job(); }));
   }
   jobs.Join();
+  RETURN_IF_ERROR(campaign.refused());
   *exit = campaign.Finish(env.clock.Now() - begin);
   return absl::OkStatus();
 }
 
-int RunSimWorker(const scenarios::Scenario& scenario, SeedRange seeds, bool trace) {
-  for (uint64_t seed = seeds.first;; ++seed) {
-    SeedResult result;
-    result.seed = seed;
-    sim::WorldOptions options = scenario.world(seed);
-    options.seed = seed;
-    if (trace) {
-      options.trace = [](std::string_view line) {
-        std::fprintf(stdout, "T %.*s\n", static_cast<int>(line.size()), line.data());
-      };
-      options.log = [](std::string_view line) { std::fwrite(line.data(), 1, line.size(), stderr); };
-      options.log_level = io::LogLevel::kInfo;
-    }
-    {
-      sim::World world(options);
-      const absl::Status status = scenario.run(world, result.facts);
-      result.exit = ExitOf(status);
-      result.message = std::string(status.message());
-      result.hash = world.hash();
-      result.events = world.counts().events;
-      result.virtual_nanos = world.now().count();
-    }
-    const std::string line = FormatResult(result);
+int RunSimWorker(const SimWork& work) {
+  const auto print = [](const std::string& line) {
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fflush(stdout);
-    if (seed == seeds.last) return 0;
+  };
+  scenarios::LoadedPlan loaded{.scenario = work.scenario};
+  if (!work.plan_text.empty()) {
+    absl::StatusOr<scenarios::LoadedPlan> parsed =
+        scenarios::LoadPlan(work.plan_text, work.plan_source);
+    if (!parsed.ok()) {
+      print("E " + std::string(parsed.status().message()) + "\n");
+      return static_cast<int>(SimExit::kUsage);
+    }
+    loaded = *std::move(parsed);
   }
+  const scenarios::Scenario& scenario = *loaded.scenario;
+  const absl::StatusOr<std::vector<faults::Kind>> listed =
+      faults::ParseKinds(work.faults.empty() ? "all" : work.faults);
+  if (!listed.ok()) {
+    print("E " + std::string(listed.status().message()) + "\n");
+    return static_cast<int>(SimExit::kUsage);
+  }
+  const std::vector<faults::Kind> kinds = scenarios::KindsFor(scenario, *listed);
+  scenarios::ExecuteOptions options;
+  options.bug = work.bug;
+  if (work.trace) {
+    options.trace = [](std::string_view line) {
+      std::fprintf(stdout, "T %.*s\n", static_cast<int>(line.size()), line.data());
+    };
+    options.log = [](std::string_view line) { std::fwrite(line.data(), 1, line.size(), stderr); };
+    options.log_level = io::LogLevel::kInfo;
+  }
+  for (uint64_t seed = work.seeds.first;; ++seed) {
+    const faults::Plan plan =
+        work.plan_text.empty() ? scenarios::PlanOf(scenario, seed, kinds) : loaded.plan;
+    if (work.expand) {
+      for (const absl::string_view line : absl::StrSplit(
+               faults::Print(plan, scenarios::ShapeOf(scenario).names), '\n', absl::SkipEmpty())) {
+        print(absl::StrFormat("P %s\n", line));
+      }
+    } else {
+      const scenarios::Outcome outcome = scenarios::Execute(scenario, plan, options);
+      SeedResult result;
+      result.seed = seed;
+      result.exit = ExitOf(outcome.status);
+      result.hash = outcome.hash;
+      result.events = outcome.events;
+      result.virtual_nanos = outcome.ended.count();
+      result.facts = outcome.facts;
+      result.bites = outcome.bites;
+      result.message = std::string(outcome.status.message());
+      if (!outcome.status.ok()) result.plan = faults::Print(outcome.plan, outcome.names);
+      print(FormatResult(result));
+    }
+    if (seed == work.seeds.last) return 0;
+  }
+}
+
+int PrintProbes(const scenarios::Scenario& scenario, uint64_t seeds) {
+  const auto counts = scenarios::CountProbes(scenario, seeds);
+  for (const base::ProbeInfo& info : base::kProbes) {
+    const uint64_t hits = counts[static_cast<size_t>(info.probe)];
+    if (hits == 0) continue;
+    const std::string line = absl::StrFormat("%-28s %10d  %s\n", base::Abseil(info.name), hits,
+                                             base::Abseil(info.fields));
+    std::fputs(line.c_str(), stdout);
+  }
+  for (size_t i = 0; i < base::kReached.size(); ++i) {
+    const std::string line = absl::StrFormat(
+        "reached %-20s %10d\n", base::Abseil(base::kReached[i]), base::ReachedCount(i));
+    std::fputs(line.c_str(), stdout);
+  }
+  return 0;
 }
 
 }  // namespace weir::main

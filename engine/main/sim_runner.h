@@ -39,6 +39,11 @@ struct SimRunOptions {
   bool trace = false;  // of a single seed: every event, to `trace_file`
   std::string trace_file{};
   bool json = false;
+  std::string faults =
+      "";  // as --faults gave it; "" for all, and then nothing is said of inert kinds
+  std::string bug{};
+  std::string plan_text{};  // set: this plan instead of seeds
+  std::string plan_source{};
   base::Duration wall_limit{std::chrono::seconds(120)};  // of a seed
 };
 
@@ -46,8 +51,20 @@ struct SimRunOptions {
 // the exit code.
 absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit);
 
-// The worker: runs the seeds one after the other and prints a line each. With `trace` a line an
-// event, too.
-int RunSimWorker(const scenarios::Scenario& scenario, SeedRange seeds, bool trace);
+// What a worker is asked to do: the seeds one after the other, a line each.
+struct SimWork {
+  const scenarios::Scenario* scenario = nullptr;
+  SeedRange seeds{};
+  std::string faults{};
+  std::string bug{};
+  std::string plan_text{};  // set: this plan, once
+  std::string plan_source{};
+  bool trace = false;   // a line an event, too
+  bool expand = false;  // prints the plans of the seeds and runs nothing
+};
+int RunSimWorker(const SimWork& work);
+
+// Prints the probes with their hits over `seeds` seeds, and the rare paths that were reached.
+int PrintProbes(const scenarios::Scenario& scenario, uint64_t seeds);
 
 }  // namespace weir::main
