@@ -16,6 +16,7 @@ absl::Status RunReplicatedLog(Run& run) {
   const auto arguments = [&](std::vector<std::string> role) {
     role.insert(role.begin(), "--program=replicated_log");
     role.insert(role.end(), addresses.begin(), addresses.end());
+    if (!run.bug.empty()) role.push_back("--bug=" + std::string(run.bug));
     return role;
   };
 
