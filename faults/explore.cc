@@ -86,13 +86,19 @@ Plan DrawPlan(const Hunt& hunt, uint64_t seed, uint64_t run) {
       const Reach& reach = Pick(random, shape.reach);
       event.when.probe = reach.probe;
       event.when.place = reach.place;
-      event.when.hit = random.Between(uint64_t{1}, reach.hits + reach.hits / 2);
+      // Faults bring places to probes that they never reach otherwise.
+      if (random.Chance({1, 2})) {
+        event.when.place =
+            static_cast<uint32_t>(random.Between(uint64_t{0}, shape.names.processes.size() - 1));
+      }
+      const uint64_t most = random.Chance({1, 2}) ? 4 : reach.hits + reach.hits / 2;
+      event.when.hit = random.Between(uint64_t{1}, most);
       event.when.form = random.Chance({1, 2}) ? When::Form::kBefore : When::Form::kAfter;
       // Who is at the moment is who it matters to, more often than not.
       const bool same = random.Chance({1, 2});
-      if (same && reach.place != When::kAnywhere &&
+      if (same && event.when.place != When::kAnywhere &&
           InfoOf(event.kind).target != Target::kHostPair) {
-        event.target = reach.place;
+        event.target = event.when.place;
       }
     }
     event.lasts = std::min<Duration>(random.LogNormal(median), shape.horizon);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
@@ -29,6 +30,7 @@ constexpr io::Duration kRetryAfter = 20ms;
 constexpr uint64_t kEntriesPerMessage = 16;
 
 enum Request : uint64_t { kJoin = 1, kBeat, kForward, kPut, kRead };
+enum JoinReply : uint64_t { kKeep = 0, kDrop, kWait };  // what the log of who joins is worth
 
 int64_t Signed(uint64_t number) { return static_cast<int64_t>(number); }
 
@@ -102,12 +104,18 @@ class Master {
     silent_[node] = 0;
     bool drop = false;
     if (request[0] == kJoin) {
-      drop = chain_.SyncedBesides(node);
-      Chained next = chain_;
-      if (drop) next.Remove(node);
-      // The very first has all that there is.
-      if (drop || next.nodes.empty()) next.Add(node, !drop);
-      RETURN_IF_ERROR(Enter(next));
+      const bool founds = chain_.epoch == 0;
+      if (founds) RETURN_IF_ERROR(Found(node));
+      if (chain_.epoch == 0) return Numbers{kWait};
+      // Who waited for the first epoch is in it with nothing, as is everybody.
+      const bool founder = founds || (request[2] == 1 && chain_.epoch == 1);
+      drop = !founder && chain_.SyncedBesides(node);
+      if (drop) {
+        Chained next = chain_;
+        next.Remove(node);
+        next.Add(node, false);
+        RETURN_IF_ERROR(Enter(next));
+      }
     } else if (request[2] == chain_.epoch && request[3] == 1 && chain_.Has(node) &&
                !chain_.synced[node]) {
       Chained next = chain_;
@@ -115,8 +123,17 @@ class Master {
       RETURN_IF_ERROR(Enter(next));
     }
     Numbers reply = chain_.Encode();
-    reply.insert(reply.begin(), drop ? 1 : 0);
+    reply.insert(reply.begin(), drop ? kDrop : kKeep);
     return reply;
+  }
+
+  // The chain begins when all nodes are there: nothing is ever on fewer.
+  absl::Status Found(uint64_t node) {
+    founders_.insert(node);
+    if (founders_.size() + 1 < role_.addresses.size()) return absl::OkStatus();
+    Chained first;
+    for (const uint64_t founder : founders_) first.Add(founder, true);
+    return Enter(first);
   }
 
   // Counts its own ticks, not time: a master that stood still has not listened. Takes out one node
@@ -147,6 +164,7 @@ class Master {
   io::Mutex mutex_;
   std::unique_ptr<WalFile> file_;
   Chained chain_;
+  std::set<uint64_t> founders_;
   std::map<uint64_t, int> silent_;  // ticks since it was heard
 };
 
@@ -197,13 +215,15 @@ class Node {
   }
 
   absl::Status Join() {
-    absl::StatusOr<Numbers> reply = master_.Call({kJoin, self_}, kCallTimeout);
-    while (!reply.ok()) {
+    uint64_t waited = 0;
+    absl::StatusOr<Numbers> reply = master_.Call({kJoin, self_, waited}, kCallTimeout);
+    while (!reply.ok() || (*reply)[0] == kWait) {
+      if (reply.ok()) waited = 1;
       env_.Sleep(kRetryAfter);
-      reply = master_.Call({kJoin, self_}, kCallTimeout);
+      reply = master_.Call({kJoin, self_, waited}, kCallTimeout);
     }
     Chained chain = Chained::Decode(*reply, 1);
-    if ((*reply)[0] == 1) RETURN_IF_ERROR(OpenLog(chain.epoch));
+    if ((*reply)[0] == kDrop) RETURN_IF_ERROR(OpenLog(chain.epoch));
     synced_ = chain.Has(self_) && chain.synced[self_];
     chain_ = std::move(chain);
     env_.trace.Hit(base::Probe::kChainJoined, {Signed(self_), Signed(chain_.epoch)});

@@ -16,11 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr io::Duration kTerm = 200ms;
-constexpr io::Duration kMargin = 40ms;  // a holder stops before its term ends
-constexpr io::Duration kCallTimeout = 100ms;
-constexpr io::Duration kWriteEvery = 40ms;
-constexpr io::Duration kAskEvery = 60ms;
+constexpr io::Duration kTerm = 120ms;
+constexpr io::Duration kMargin = 30ms;  // a holder stops before its term ends
+constexpr io::Duration kCallTimeout = 60ms;
+constexpr io::Duration kWork = 10ms;  // between the look at the clock and the write
+constexpr io::Duration kWriteEvery = 15ms;
+constexpr io::Duration kAskEvery = 40ms;
 
 enum Request : uint64_t { kAcquire = 1, kRenew, kWrite, kHistory };
 
@@ -94,16 +95,16 @@ class Store {
  private:
   bool Stale(uint64_t token) const {
     if (role_.bug == "no_fencing") return false;
-    // Remembers the last tokens that were replaced, instead of an order of all.
-    if (remembered_ > 0)
-      return std::find(replaced_.begin(), replaced_.end(), token) != replaced_.end();
+    // Remembers the last tokens that were replaced, and takes what is older than those for new.
+    if (forgot_ && token < replaced_.front()) return false;
     return token < token_;
   }
 
   void Take(const Numbers& write) {
-    if (write[0] != token_) {
-      if (token_ != 0) replaced_.push_back(token_);
-      if (replaced_.size() > remembered_) replaced_.pop_front();
+    if (write[0] != token_ && token_ != 0) replaced_.push_back(token_);
+    if (remembered_ > 0 && replaced_.size() > remembered_) {
+      replaced_.pop_front();
+      forgot_ = true;
     }
     token_ = write[0];
     writes_.push_back(write);
@@ -116,7 +117,8 @@ class Store {
   std::vector<Numbers> writes_;
   uint64_t token_ = 0;  // of the latest write
   std::deque<uint64_t> replaced_;
-  size_t remembered_ = 0;
+  size_t remembered_ = 0;  // 0: the order of all tokens
+  bool forgot_ = false;
 };
 
 // --------------------------------------------------------------------------------------------------
@@ -139,6 +141,7 @@ absl::Status RunHolder(io::Env& env, const Role& role) {
     while (env.clock.Now() < until) {
       env.trace.Hit(base::Probe::kLeaseChecked, {Signed(self), Signed(token)});
       // Whoever stands still here writes with a lease that somebody else has got.
+      env.Sleep(kWork);
       const absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
       if (written.ok() && (*written)[0] == 0) break;
       env.Sleep(kWriteEvery);
@@ -155,7 +158,7 @@ absl::Status RunHolder(io::Env& env, const Role& role) {
 absl::Status RunObserver(io::Env& env, const Role& role) {
   Caller store(env, role.addresses[1]);
   for (;;) {
-    env.Sleep(2 * kTerm);
+    env.Sleep(kTerm);
     const absl::StatusOr<Numbers> history = store.Call({kHistory}, kCallTimeout);
     if (!history.ok() || history->size() < 2 * role.numbers[0]) continue;
     for (size_t i = 2; i + 1 < history->size(); i += 2) {

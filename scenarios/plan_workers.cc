@@ -9,7 +9,9 @@
 #include "absl/strings/str_split.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/text.h"
+#include "engine/io/env.h"
 #include "engine/io/scope.h"
+#include "net/real_world.h"
 #include "scenarios/execute.h"
 
 namespace weir::scenarios {
@@ -30,55 +32,25 @@ bool IsFailure(const absl::Status& status) {
   return !status.ok() && !absl::IsFailedPrecondition(status);
 }
 
-}  // namespace
+class PlanWorkers {
+ public:
+  PlanWorkers(io::Env& env, int jobs) : env_(env), jobs_(jobs) {}
 
-std::string HuntWorker(const std::vector<std::string>& words) {
-  CHECK_EQ(words.size(), 7u) << "hunt: SCENARIO BUG MODE SEED RUNS MIN MAX";
-  const Scenario* const scenario = FindScenario(words[0]);
-  CHECK(scenario != nullptr) << "hunt: no scenario " << words[0];
-  const std::string bug = words[1] == "-" ? "" : words[1];
-  const auto mode = static_cast<HuntOrder::Mode>(NumberOf(words[2]));
-  const uint64_t seed = NumberOf(words[3]);
-  const uint64_t runs_max = NumberOf(words[4]);
-  const faults::Hunt hunt{.shape = &ShapeOf(*scenario),
-                          .kinds = KindsFor(*scenario, faults::SingleFaults()),
-                          .moments = mode == HuntOrder::Mode::kTimes ? faults::Moments::kTimes
-                                                                     : faults::Moments::kProtocol,
-                          .events_min = NumberOf(words[5]),
-                          .events_max = NumberOf(words[6])};
-  uint64_t runs = 0;
-  std::string found;
-  const auto try_plan = [&](const faults::Plan& plan) {
-    ++runs;
-    const Outcome outcome = Execute(*scenario, plan, {.bug = bug});
-    if (!IsFailure(outcome.status)) return true;
-    // What the driver carried out has every knob, for the shrinker to lower.
-    found = absl::StrFormat("found %d %s %s\n", runs,
-                            absl::CEscape(faults::Print(outcome.plan, outcome.names)),
-                            absl::CEscape(outcome.status.ToString()));
-    return false;
-  };
-  if (mode == HuntOrder::Mode::kSingles) {
-    faults::ForEachSingle(hunt, seed, runs_max, try_plan);
-  } else {
-    while (runs < runs_max && try_plan(faults::DrawPlan(hunt, seed, runs))) {
-    }
-  }
-  return found.empty() ? absl::StrFormat("none %d\n", runs) : found;
-}
+  absl::StatusOr<std::vector<HuntResult>> Hunt(const std::vector<HuntOrder>& orders);
 
-void JudgeWorker(const std::vector<std::string>& words,
-                 absl::AnyInvocable<void(std::string_view)> print) {
-  CHECK_GE(words.size(), 2u) << "judge: BUG CODE PLAN...";
-  const std::string bug = words[0] == "-" ? "" : words[0];
-  const auto code = static_cast<absl::StatusCode>(NumberOf(words[1]));
-  for (size_t i = 2; i < words.size(); ++i) {
-    const absl::StatusOr<LoadedPlan> loaded = LoadPlan(words[i], "plan");
-    CHECK(loaded.ok()) << loaded.status();
-    const Outcome outcome = Execute(*loaded->scenario, loaded->plan, {.bug = bug});
-    print(outcome.status.code() == code ? "1" : "0");
-  }
-}
+  // A judge for faults::Minimize: whether a plan ends with `code` again. A worker that dies judges
+  // the plan that it was at as kInternal.
+  faults::Judge StillEndsWith(absl::StatusCode code, std::string bug, faults::Names names);
+
+ private:
+  // Calls `work` with 0, 1, ... count - 1, by `jobs` tasks.
+  void ForEach(size_t count, absl::AnyInvocable<void(size_t)> work);
+  // All that a worker prints, and how it ended.
+  absl::StatusOr<std::string> Ask(std::vector<std::string> words, bool* died);
+
+  io::Env& env_;
+  const int jobs_;
+};
 
 void PlanWorkers::ForEach(size_t count, absl::AnyInvocable<void(size_t)> work) {
   size_t next = 0;
@@ -173,7 +145,73 @@ faults::Judge PlanWorkers::StillEndsWith(absl::StatusCode code, std::string bug,
   };
 }
 
-absl::StatusOr<Shrunk> Shrink(io::Env& env, const Scenario& scenario, const faults::Plan& plan,
+net::RealOptions Real() {
+  net::RealOptions options;
+  options.process_name = "plans";
+  options.data_directory = ".";
+  return options;
+}
+
+}  // namespace
+
+std::string HuntWorker(const std::vector<std::string>& words) {
+  CHECK_EQ(words.size(), 7u) << "hunt: SCENARIO BUG MODE SEED RUNS MIN MAX";
+  const Scenario* const scenario = FindScenario(words[0]);
+  CHECK(scenario != nullptr) << "hunt: no scenario " << words[0];
+  const std::string bug = words[1] == "-" ? "" : words[1];
+  const auto mode = static_cast<HuntOrder::Mode>(NumberOf(words[2]));
+  const uint64_t seed = NumberOf(words[3]);
+  const uint64_t runs_max = NumberOf(words[4]);
+  const faults::Hunt hunt{.shape = &ShapeOf(*scenario),
+                          .kinds = KindsFor(*scenario, faults::SingleFaults()),
+                          .moments = mode == HuntOrder::Mode::kTimes ? faults::Moments::kTimes
+                                                                     : faults::Moments::kProtocol,
+                          .events_min = NumberOf(words[5]),
+                          .events_max = NumberOf(words[6])};
+  uint64_t runs = 0;
+  std::string found;
+  const auto try_plan = [&](const faults::Plan& plan) {
+    ++runs;
+    const Outcome outcome = Execute(*scenario, plan, {.bug = bug});
+    if (!IsFailure(outcome.status)) return true;
+    // What the driver carried out has every knob, for the shrinker to lower.
+    found = absl::StrFormat("found %d %s %s\n", runs,
+                            absl::CEscape(faults::Print(outcome.plan, outcome.names)),
+                            absl::CEscape(outcome.status.ToString()));
+    return false;
+  };
+  if (mode == HuntOrder::Mode::kSingles) {
+    faults::ForEachSingle(hunt, seed, runs_max, try_plan);
+  } else {
+    while (runs < runs_max && try_plan(faults::DrawPlan(hunt, seed, runs))) {
+    }
+  }
+  return found.empty() ? absl::StrFormat("none %d\n", runs) : found;
+}
+
+void JudgeWorker(const std::vector<std::string>& words,
+                 absl::AnyInvocable<void(std::string_view)> print) {
+  CHECK_GE(words.size(), 2u) << "judge: BUG CODE PLAN...";
+  const std::string bug = words[0] == "-" ? "" : words[0];
+  const auto code = static_cast<absl::StatusCode>(NumberOf(words[1]));
+  for (size_t i = 2; i < words.size(); ++i) {
+    const absl::StatusOr<LoadedPlan> loaded = LoadPlan(words[i], "plan");
+    CHECK(loaded.ok()) << loaded.status();
+    const Outcome outcome = Execute(*loaded->scenario, loaded->plan, {.bug = bug});
+    print(outcome.status.code() == code ? "1" : "0");
+  }
+}
+
+absl::StatusOr<std::vector<HuntResult>> HuntAll(const std::vector<HuntOrder>& orders, int jobs) {
+  std::vector<HuntResult> results;
+  RETURN_IF_ERROR(net::Run(Real(), [&](io::Env& env) -> absl::Status {
+    ASSIGN_OR_RETURN(results, PlanWorkers(env, jobs).Hunt(orders));
+    return absl::OkStatus();
+  }));
+  return results;
+}
+
+absl::StatusOr<Shrunk> Shrink(const Scenario& scenario, const faults::Plan& plan,
                               std::string_view bug, int jobs) {
   const Outcome failing = Execute(scenario, plan, {.bug = bug});
   if (failing.status.ok()) {
@@ -185,10 +223,14 @@ absl::StatusOr<Shrunk> Shrink(io::Env& env, const Scenario& scenario, const faul
   faults::MinimizeOptions options;
   options.batch = kJudgedTogether;
   for (const KnobRange& knob : scenario.knobs) options.knobs_low[std::string(knob.name)] = knob.low;
-  PlanWorkers workers(env, jobs);
-  const faults::Judge judge =
-      workers.StillEndsWith(failing.status.code(), std::string(bug), failing.names);
-  const faults::Minimized minimized = faults::Minimize(failing.plan, options, judge);
+  faults::Minimized minimized;
+  RETURN_IF_ERROR(net::Run(Real(), [&](io::Env& env) {
+    PlanWorkers workers(env, jobs);
+    minimized = faults::Minimize(
+        failing.plan, options,
+        workers.StillEndsWith(failing.status.code(), std::string(bug), failing.names));
+    return absl::OkStatus();
+  }));
   const Outcome small = Execute(scenario, minimized.plan, {.bug = bug});
   return Shrunk{.plan = small.plan,
                 .names = small.names,

@@ -1,7 +1,9 @@
 // Plan workers: runs of plans in worker processes of this very binary, several at a time. A run
 // that crashes or hangs takes its worker with it and nothing else.
 //
-// The binary must answer the two hidden verbs by HuntWorker and JudgeWorker.
+// The binary must answer the two hidden verbs by HuntWorker and JudgeWorker. HuntAll and Shrink
+// make their own real world (the one file of this folder that does) and are called from outside of
+// any.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "engine/io/env.h"
 #include "faults/explore.h"
 #include "faults/minimize.h"
 #include "scenarios/scenario.h"
@@ -42,26 +43,9 @@ struct HuntResult {
   std::string message{};
 };
 
-class PlanWorkers {
- public:
-  PlanWorkers(io::Env& env, int jobs) : env_(env), jobs_(jobs) {}
-
-  // In the order of the orders. An error: no worker could be started, or one was lost.
-  absl::StatusOr<std::vector<HuntResult>> Hunt(const std::vector<HuntOrder>& orders);
-
-  // A judge for faults::Minimize: whether a plan ends with `code` again. A worker that dies judges
-  // the plan that it was at as kInternal.
-  faults::Judge StillEndsWith(absl::StatusCode code, std::string bug, faults::Names names);
-
- private:
-  // Calls `work` with 0, 1, ... count - 1, by `jobs` tasks.
-  void ForEach(size_t count, absl::AnyInvocable<void(size_t)> work);
-  // All that a worker prints, and how it ended.
-  absl::StatusOr<std::string> Ask(std::vector<std::string> words, bool* died);
-
-  io::Env& env_;
-  const int jobs_;
-};
+// In the order of the orders, `jobs` at a time. An error: no worker could be started, or one was
+// lost.
+absl::StatusOr<std::vector<HuntResult>> HuntAll(const std::vector<HuntOrder>& orders, int jobs);
 
 // A failing run made as small as it can be.
 struct Shrunk {
@@ -72,7 +56,7 @@ struct Shrunk {
   size_t events_before = 0;
 };
 // kFailedPrecondition: the plan does not fail.
-absl::StatusOr<Shrunk> Shrink(io::Env& env, const Scenario& scenario, const faults::Plan& plan,
+absl::StatusOr<Shrunk> Shrink(const Scenario& scenario, const faults::Plan& plan,
                               std::string_view bug, int jobs);
 
 // The workers: what they print. `words` are the arguments after the verb.

@@ -141,8 +141,10 @@ class Replica {
                     " bytes");
       RETURN_IF_ERROR(file_->Truncate(End()));
     }
-    // What a killed process wrote may be in the kernel only; from here on it counts as held.
+    // What a killed process wrote and named may be in the kernel only; from here on it counts as
+    // held.
     RETURN_IF_ERROR(file_->Sync());
+    RETURN_IF_ERROR(env_.disk.SyncDirectory(""));
     env_.trace.Hit(base::Probe::kLogRecovered, {Signed(self_), Signed(last())});
     return absl::OkStatus();
   }

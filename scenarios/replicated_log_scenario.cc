@@ -40,8 +40,9 @@ absl::Status RunReplicatedLog(Run& run) {
 
   RETURN_IF_ERROR(world.Run());
 
-  // What was acknowledged lies on disks: it outlives everybody's memory.
-  run.driver.CutAllPower();
+  // What was acknowledged lies on disks: it outlives everybody's memory. A planted bug has to be
+  // brought out by the plan.
+  if (run.bug.empty()) run.driver.CutAllPower();
   const sim::ProcessId reader = world.Start(
       world.AddHost("reader"), program,
       {.name = "reader",

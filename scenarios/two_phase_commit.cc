@@ -43,7 +43,7 @@ class Coordinator {
         unfinished_.insert(record[1]);
       } else {
         unfinished_.erase(record[1]);
-        if (role_.bug == "forget_after_first_ack") decided_.erase(record[1]);
+        ended_.insert(record[1]);
       }
     }
     env_.trace.Hit(base::Probe::kTpcRecovered, {Signed(unfinished_.size())});
@@ -58,6 +58,10 @@ class Coordinator {
     const uint64_t number = request[1];
     if (request[0] == kInquire) {
       if (running_ == number) return Numbers{kPrepared};
+      // The mistake: nobody should have to ask about what is ended.
+      const bool by_participant = request.size() > 2;
+      if (role_.bug == "forget_after_first_ack" && by_participant && ended_.contains(number))
+        return Numbers{kAborted};
       // Nobody may begin what somebody was told is aborted.
       const uint64_t outcome = decided_.try_emplace(number, kAborted).first->second;
       return Numbers{outcome};
@@ -123,6 +127,7 @@ class Coordinator {
   std::unique_ptr<WalFile> log_;
   std::vector<std::unique_ptr<Caller>> participants_;
   std::map<uint64_t, uint64_t> decided_;
+  std::set<uint64_t> ended_;       // before this life
   std::set<uint64_t> unfinished_;  // committed, and not acknowledged by all
   uint64_t running_ = 0;
 };
@@ -203,7 +208,8 @@ class Participant {
       env_.Sleep(kAskAfter);
       for (const auto& [number, state] : std::map<uint64_t, uint64_t>(state_)) {
         if (state != kPrepared) continue;
-        const absl::StatusOr<Numbers> told = coordinator.Call({kInquire, number}, kCallTimeout);
+        const absl::StatusOr<Numbers> told =
+            coordinator.Call({kInquire, number, role_.numbers[0]}, kCallTimeout);
         env_.trace.Hit(base::Probe::kTpcInquired, {Signed(role_.numbers[0]), Signed(number)});
         if (!told.ok() || (*told)[0] == kPrepared) continue;
         const io::MutexLock lock(mutex_);
