@@ -71,11 +71,22 @@ Plan DrawPlan(const Hunt& hunt, uint64_t seed, uint64_t run) {
   const bool long_ones = random.Chance({1, 2});
   const Duration median = long_ones ? Duration(600ms) : Duration(60ms);
   const Duration end = std::min(shape.horizon, shape.length + shape.length / 2);
+  // Nor is it to strike everybody: half of the plans keep to a few places.
+  std::set<uint32_t> focus;
+  const bool focused = random.Chance({1, 2});
+  const uint64_t places = random.Between(uint64_t{1}, uint64_t{4});
+  for (uint64_t i = 0; focused && i < places; ++i) {
+    focus.insert(
+        static_cast<uint32_t>(random.Between(uint64_t{0}, shape.names.processes.size() - 1)));
+  }
   const uint64_t events = random.Between(hunt.events_min, hunt.events_max);
   for (uint64_t i = 0; i < events; ++i) {
     Event event;
     event.kind = Pick(random, kinds);
-    const auto targets = TargetsOf(event.kind, shape);
+    auto targets = TargetsOf(event.kind, shape);
+    auto chosen = targets;
+    std::erase_if(chosen, [&](const auto& target) { return !focus.contains(target.first); });
+    if (!chosen.empty()) targets = std::move(chosen);
     if (targets.empty()) continue;
     const auto target = Pick(random, targets);
     event.target = target.first;

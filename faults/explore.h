@@ -26,7 +26,7 @@ struct Hunt {
   std::vector<Kind> kinds{};  // each event is one of these
   Moments moments = Moments::kProtocol;
   uint64_t events_min = 1;
-  uint64_t events_max = 12;
+  uint64_t events_max = 16;
 };
 
 // The single faults: each event of these kinds is one fault, at one place.

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
-#include <set>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
@@ -30,43 +30,52 @@ constexpr io::Duration kRetryAfter = 20ms;
 constexpr uint64_t kEntriesPerMessage = 16;
 
 enum Request : uint64_t { kJoin = 1, kBeat, kForward, kPut, kRead };
-enum JoinReply : uint64_t { kKeep = 0, kDrop, kWait };  // what the log of who joins is worth
 
 int64_t Signed(uint64_t number) { return static_cast<int64_t>(number); }
 
-// Who is in the chain, head first. On the wire and on disk: the epoch, then 2 * node + synced.
+// A place in the chain. `joined` is drawn by the node whenever it joins: a place that was given to
+// an older request of its own is none.
+struct Link {
+  uint64_t node = 0;
+  uint64_t joined = 0;
+  bool synced = false;   // has all that was acknowledged
+  bool dropped = false;  // was told to drop its log when it joined
+};
+
+// Who is in the chain, head first.
 struct Chained {
   uint64_t epoch = 0;
-  std::vector<uint64_t> nodes;
-  std::map<uint64_t, bool> synced;
+  std::vector<Link> links;
 
-  bool Has(uint64_t node) const { return synced.contains(node); }
-  void Remove(uint64_t node) {
-    std::erase(nodes, node);
-    synced.erase(node);
+  const Link* Find(uint64_t node) const {
+    const auto it = std::find_if(links.begin(), links.end(),
+                                 [&](const Link& link) { return link.node == node; });
+    return it == links.end() ? nullptr : &*it;
   }
-  void Add(uint64_t node, bool is_synced) {
-    nodes.push_back(node);
-    synced[node] = is_synced;
+  Link* Find(uint64_t node) { return const_cast<Link*>(std::as_const(*this).Find(node)); }
+  void Remove(uint64_t node) {
+    std::erase_if(links, [&](const Link& link) { return link.node == node; });
   }
   // Whether somebody else has all that was acknowledged.
   bool SyncedBesides(uint64_t node) const {
-    return std::any_of(synced.begin(), synced.end(),
-                       [&](const auto& entry) { return entry.first != node && entry.second; });
+    return std::any_of(links.begin(), links.end(),
+                       [&](const Link& link) { return link.node != node && link.synced; });
   }
-  Numbers Encode() const {
-    Numbers numbers = {epoch};
-    for (const uint64_t node : nodes) numbers.push_back(2 * node + (synced.at(node) ? 1 : 0));
-    return numbers;
+  void AppendTo(Numbers& numbers) const {
+    numbers.push_back(epoch);
+    for (const Link& link : links) {
+      const uint64_t flags = (link.synced ? 1 : 0) + (link.dropped ? 2 : 0);
+      numbers.insert(numbers.end(), {link.node, link.joined, flags});
+    }
   }
   static Chained Decode(const Numbers& numbers, size_t from) {
     Chained chain;
-    for (size_t i = from; i < numbers.size(); ++i) {
-      if (i == from) {
-        chain.epoch = numbers[i];
-      } else {
-        chain.Add(numbers[i] / 2, numbers[i] % 2 == 1);
-      }
+    if (from < numbers.size()) chain.epoch = numbers[from];
+    for (size_t i = from + 1; i + 2 < numbers.size(); i += 3) {
+      chain.links.push_back({.node = numbers[i],
+                             .joined = numbers[i + 1],
+                             .synced = (numbers[i + 2] & 1) != 0,
+                             .dropped = (numbers[i + 2] & 2) != 0});
     }
     return chain;
   }
@@ -91,9 +100,11 @@ class Master {
  private:
   absl::Status Enter(Chained next) {
     ++next.epoch;
-    RETURN_IF_ERROR(file_->Append(next.Encode()));
+    Numbers record;
+    next.AppendTo(record);
+    RETURN_IF_ERROR(file_->Append(record));
     chain_ = std::move(next);
-    env_.trace.Hit(base::Probe::kChainEpoch, {Signed(chain_.epoch), Signed(chain_.nodes.size())});
+    env_.trace.Hit(base::Probe::kChainEpoch, {Signed(chain_.epoch), Signed(chain_.links.size())});
     return absl::OkStatus();
   }
 
@@ -101,39 +112,51 @@ class Master {
     const io::MutexLock lock(mutex_);
     if (!lock.held()) return absl::CancelledError("the master is ending");
     const uint64_t node = request[1];
+    const uint64_t joined = request[2];
     silent_[node] = 0;
-    bool drop = false;
-    if (request[0] == kJoin) {
-      const bool founds = chain_.epoch == 0;
-      if (founds) RETURN_IF_ERROR(Found(node));
-      if (chain_.epoch == 0) return Numbers{kWait};
-      // Who waited for the first epoch is in it with nothing, as is everybody.
-      const bool founder = founds || (request[2] == 1 && chain_.epoch == 1);
-      drop = !founder && chain_.SyncedBesides(node);
-      if (drop) {
-        Chained next = chain_;
-        next.Remove(node);
-        next.Add(node, false);
-        RETURN_IF_ERROR(Enter(next));
+    const Link* const link = chain_.Find(node);
+    const bool known = link != nullptr && link->joined == joined;
+    if (request[0] == kJoin && !known) {
+      if (chain_.epoch == 0) {
+        RETURN_IF_ERROR(Found(node, joined));
+      } else {
+        RETURN_IF_ERROR(Add(node, joined));
       }
-    } else if (request[2] == chain_.epoch && request[3] == 1 && chain_.Has(node) &&
-               !chain_.synced[node]) {
+    } else if (request[0] == kBeat && known && !link->synced && request[3] == chain_.epoch &&
+               request[4] == 1) {
       Chained next = chain_;
-      next.synced[node] = true;
-      RETURN_IF_ERROR(Enter(next));
+      next.Find(node)->synced = true;
+      RETURN_IF_ERROR(Enter(std::move(next)));
     }
-    Numbers reply = chain_.Encode();
-    reply.insert(reply.begin(), drop ? kDrop : kKeep);
+    Numbers reply;
+    chain_.AppendTo(reply);
     return reply;
   }
 
-  // The chain begins when all nodes are there: nothing is ever on fewer.
-  absl::Status Found(uint64_t node) {
-    founders_.insert(node);
+  // The chain begins when all nodes are there: nothing is ever on fewer. They have nothing, which
+  // is all that there is.
+  absl::Status Found(uint64_t node, uint64_t joined) {
+    founders_[node] = joined;
     if (founders_.size() + 1 < role_.addresses.size()) return absl::OkStatus();
     Chained first;
-    for (const uint64_t founder : founders_) first.Add(founder, true);
-    return Enter(first);
+    for (const auto& [founder, number] : founders_)
+      first.links.push_back({.node = founder, .joined = number, .synced = true});
+    return Enter(std::move(first));
+  }
+
+  // At the end, to copy what the others have; but who alone has it all keeps its place.
+  absl::Status Add(uint64_t node, uint64_t joined) {
+    Chained next = chain_;
+    if (next.SyncedBesides(node)) {
+      next.Remove(node);
+      next.links.push_back({.node = node, .joined = joined, .dropped = true});
+    } else {
+      Link* const link = next.Find(node);
+      if (link == nullptr) return absl::DataLossError("the chain has nobody who is synced");
+      link->joined = joined;
+      link->dropped = false;
+    }
+    return Enter(std::move(next));
   }
 
   // Counts its own ticks, not time: a master that stood still has not listened. Takes out one node
@@ -145,12 +168,13 @@ class Master {
       const io::MutexLock lock(mutex_);
       if (!lock.held()) return absl::OkStatus();
       uint64_t gone = 0;
-      for (const uint64_t node : chain_.nodes) {
-        if (++silent_[node] > kSilentTicks && gone == 0) gone = node;
+      for (const Link& link : chain_.links) {
+        if (++silent_[link.node] > kSilentTicks && gone == 0) gone = link.node;
       }
-      const bool hears = std::any_of(chain_.nodes.begin(), chain_.nodes.end(), [&](uint64_t node) {
-        return node != gone && chain_.synced[node] && silent_[node] <= 1;
-      });
+      const bool hears =
+          std::any_of(chain_.links.begin(), chain_.links.end(), [&](const Link& link) {
+            return link.node != gone && link.synced && silent_[link.node] <= 1;
+          });
       if (gone == 0 || !hears) continue;
       Chained next = chain_;
       next.Remove(gone);
@@ -164,7 +188,7 @@ class Master {
   io::Mutex mutex_;
   std::unique_ptr<WalFile> file_;
   Chained chain_;
-  std::set<uint64_t> founders_;
+  std::map<uint64_t, uint64_t> founders_;
   std::map<uint64_t, int> silent_;  // ticks since it was heard
 };
 
@@ -177,6 +201,7 @@ class Node {
       : env_(env),
         role_(role),
         self_(role.numbers[0]),
+        random_(env.random.Fork("join")),
         master_(env, role.addresses[0]),
         mutex_(env.tasks, "node"),
         changed_(env.tasks, "node changed"),
@@ -215,16 +240,15 @@ class Node {
   }
 
   absl::Status Join() {
-    uint64_t waited = 0;
-    absl::StatusOr<Numbers> reply = master_.Call({kJoin, self_, waited}, kCallTimeout);
-    while (!reply.ok() || (*reply)[0] == kWait) {
-      if (reply.ok()) waited = 1;
-      env_.Sleep(kRetryAfter);
-      reply = master_.Call({kJoin, self_, waited}, kCallTimeout);
+    joined_ = random_.Next() >> 16;
+    Chained chain;
+    while (chain.Find(self_) == nullptr || chain.Find(self_)->joined != joined_) {
+      const absl::StatusOr<Numbers> reply = master_.Call({kJoin, self_, joined_}, kCallTimeout);
+      if (reply.ok()) chain = Chained::Decode(*reply, 0);
+      if (!reply.ok() || chain.epoch == 0) env_.Sleep(kRetryAfter);
     }
-    Chained chain = Chained::Decode(*reply, 1);
-    if ((*reply)[0] == kDrop) RETURN_IF_ERROR(OpenLog(chain.epoch));
-    synced_ = chain.Has(self_) && chain.synced[self_];
+    if (chain.Find(self_)->dropped) RETURN_IF_ERROR(OpenLog(chain.epoch));
+    synced_ = chain.Find(self_)->synced;
     chain_ = std::move(chain);
     env_.trace.Hit(base::Probe::kChainJoined, {Signed(self_), Signed(chain_.epoch)});
     changed_.NotifyAll();
@@ -235,14 +259,14 @@ class Node {
     for (;;) {
       (void)ask_.Wait(env_.Deadline(kBeatEvery));
       ask_.Reset();
-      const absl::StatusOr<Numbers> reply =
-          master_.Call({kBeat, self_, chain_.epoch, synced_ ? uint64_t{1} : 0}, kCallTimeout);
+      const absl::StatusOr<Numbers> reply = master_.Call(
+          {kBeat, self_, joined_, chain_.epoch, synced_ ? uint64_t{1} : 0}, kCallTimeout);
       if (!reply.ok()) continue;
       io::MutexLock lock(mutex_);
       if (!lock.held()) return absl::OkStatus();
-      Chained chain = Chained::Decode(*reply, 1);
+      Chained chain = Chained::Decode(*reply, 0);
       if (chain.epoch <= chain_.epoch) continue;
-      if (!chain.Has(self_)) {
+      if (chain.Find(self_) == nullptr || chain.Find(self_)->joined != joined_) {
         RETURN_IF_ERROR(Join());
         continue;
       }
@@ -254,10 +278,12 @@ class Node {
 
   // 0: nobody, self is the tail.
   uint64_t Successor() const {
-    const auto it = std::find(chain_.nodes.begin(), chain_.nodes.end(), self_);
-    return it == chain_.nodes.end() || it + 1 == chain_.nodes.end() ? 0 : *(it + 1);
+    for (size_t i = 0; i + 1 < chain_.links.size(); ++i) {
+      if (chain_.links[i].node == self_) return chain_.links[i + 1].node;
+    }
+    return 0;
   }
-  bool IsHead() const { return !chain_.nodes.empty() && chain_.nodes.front() == self_; }
+  uint64_t Head() const { return chain_.links.empty() ? 0 : chain_.links.front().node; }
 
   absl::Status Append(const Numbers& entry) {
     env_.trace.Hit(base::Probe::kChainAppendBegin, {Signed(self_), Signed(log_.size() + 1)});
@@ -280,7 +306,7 @@ class Node {
     const io::Monotonic deadline = env_.Deadline(timeout);
     io::Wake wake = io::Wake::kUnparked;
     while (generation_ == generation && acked_ < count && wake == io::Wake::kUnparked) {
-      if (Successor() == 0 && chain_.Has(self_)) Acknowledge(log_.size());
+      if (Successor() == 0) Acknowledge(log_.size());
       if (acked_ < count) wake = changed_.Wait(lock, deadline);
     }
     return lock.held() && generation_ == generation && acked_ >= count;
@@ -292,7 +318,7 @@ class Node {
     io::MutexLock lock(mutex_);
     while (lock.held()) {
       const uint64_t successor = Successor();
-      if (successor == 0 && chain_.Has(self_)) Acknowledge(log_.size());
+      if (successor == 0) Acknowledge(log_.size());
       if (successor == 0 || (acked_ == log_.size() && next_ == log_.size())) {
         if (changed_.Wait(lock, env_.Deadline(kBeatEvery)) == io::Wake::kCancelled) break;
         if (successor == 0) continue;
@@ -332,7 +358,7 @@ class Node {
     io::MutexLock lock(mutex_);
     if (!lock.held()) return absl::CancelledError("the node is ending");
     if (request[0] == kForward) return TakeForward(request, lock);
-    if (!IsHead() || !synced_) return Numbers{0, chain_.nodes.empty() ? 0 : chain_.nodes.front()};
+    if (Head() != self_ || !synced_) return Numbers{0, Head()};
     // A write goes in once, however often it is asked for; a read is as fresh as a mark that is
     // acknowledged after it came.
     const Numbers entry = request[0] == kPut ? Numbers{request[1], request[2]} : Numbers{0, 0};
@@ -354,7 +380,7 @@ class Node {
 
   absl::StatusOr<Numbers> TakeForward(const Numbers& request, io::MutexLock& lock) {
     const bool current = request[1] == chain_.epoch || role_.bug == "no_epoch_check";
-    if (!current || !chain_.Has(self_)) {
+    if (!current) {
       if (request[1] > chain_.epoch) ask_.Set();
       return Numbers{0};
     }
@@ -379,6 +405,7 @@ class Node {
   io::Env& env_;
   const Role& role_;
   const uint64_t self_;
+  base::Random random_;
   Caller master_;
   io::Mutex mutex_;
   io::CondVar changed_;
@@ -389,7 +416,8 @@ class Node {
   uint64_t next_ = 0;         // how many the successor is known to have
   uint64_t generation_ = 0;   // of the log: a new one when it was dropped
   bool synced_ = false;
-  Chained chain_;
+  uint64_t joined_ = 0;
+  Chained chain_;  // has this node, as it joined last
 };
 
 // -------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr io::Duration kTerm = 120ms;
 constexpr io::Duration kMargin = 30ms;  // a holder stops before its term ends
 constexpr io::Duration kCallTimeout = 60ms;
+constexpr int kWriteAgain = 50;       // times that a write without an answer is repeated
 constexpr io::Duration kWork = 10ms;  // between the look at the clock and the write
 constexpr io::Duration kWriteEvery = 15ms;
 constexpr io::Duration kAskEvery = 40ms;
@@ -142,7 +143,9 @@ absl::Status RunHolder(io::Env& env, const Role& role) {
       env.trace.Hit(base::Probe::kLeaseChecked, {Signed(self), Signed(token)});
       // Whoever stands still here writes with a lease that somebody else has got.
       env.Sleep(kWork);
-      const absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
+      absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
+      for (int again = 0; !written.ok() && again < kWriteAgain; ++again)
+        written = store.Call({kWrite, token, self}, kCallTimeout);
       if (written.ok() && (*written)[0] == 0) break;
       env.Sleep(kWriteEvery);
       asked = env.clock.Now();

@@ -33,7 +33,7 @@ struct HuntOrder {
   uint64_t seed = 1;
   uint64_t runs_max = 1000;  // kSingles: the hits of each probe
   uint64_t events_min = 1;
-  uint64_t events_max = 12;
+  uint64_t events_max = 16;
 };
 
 struct HuntResult {
