@@ -20,8 +20,8 @@ constexpr io::Duration kTerm = 120ms;
 constexpr io::Duration kMargin = 30ms;  // a holder stops before its term ends
 constexpr io::Duration kCallTimeout = 60ms;
 constexpr int kWriteAgain = 50;       // times that a write without an answer is repeated
-constexpr io::Duration kWork = 10ms;  // between the look at the clock and the write
-constexpr io::Duration kWriteEvery = 15ms;
+constexpr io::Duration kWork = 20ms;  // between the look at the clock and the write
+constexpr io::Duration kWriteEvery = 5ms;
 constexpr io::Duration kAskEvery = 40ms;
 
 enum Request : uint64_t { kAcquire = 1, kRenew, kWrite, kHistory };

@@ -8,7 +8,7 @@ namespace weir::scenarios {
 absl::Status RunLease(Run& run) {
   static const io::Program program = Lease;  // outlives the world
   const int64_t holders = run.knobs.Get("holders", 2, 3);
-  const int64_t writes = run.knobs.Get("writes", 20, 40);
+  const int64_t writes = run.knobs.Get("writes", 30, 60);
   Cast cast(run, program, {"grantor:7301", "store:7302"});
   cast.Start("grantor", "grantor", {"grantor"}, false);
   cast.Start("store", "store", {"store"}, false);

@@ -68,7 +68,7 @@ const std::vector<Scenario>& AllScenarios() {
        .world = &SmallWorld,
        .run = &RunLease,
        .horizon = 3s,
-       .knobs = {{"holders", 2, 3}, {"writes", 20, 40}},
+       .knobs = {{"holders", 2, 3}, {"writes", 30, 60}},
        .bugs = {{"no_fencing", 1, "the store takes every token"},
                 {"token_not_durable", 1, "a token is given before it is durable"},
                 {"remembers_two_tokens", 3, "the store refuses the two tokens before the last"},

@@ -14,6 +14,7 @@
 #include "faults/plan.h"
 #include "net/real_world.h"
 #include "scenarios/scenario.h"
+#include "tests/bench/bugs_bench.h"
 #include "tests/bench/net_bench.h"
 #include "tests/bench/sim_bench.h"
 
@@ -188,7 +189,8 @@ int Bench(const std::string& name, bool json, bool strict) {
     int (*run)(bool json, bool strict);
   };
   constexpr Entry kBenches[] = {{"sim", &weir::bench::RunSimBench},
-                                {"net", &weir::bench::RunNetBench}};
+                                {"net", &weir::bench::RunNetBench},
+                                {"bugs", &weir::bench::RunBugsBench}};
   int exit = 0;
   bool found = false;
   for (const Entry& entry : kBenches) {
@@ -197,8 +199,8 @@ int Bench(const std::string& name, bool json, bool strict) {
     exit = std::max(exit, entry.run(json, strict));
   }
   if (!found)
-    return Usage(
-        absl::InvalidArgumentError("unknown bench \"" + name + "\"; there are sim, net and all"));
+    return Usage(absl::InvalidArgumentError("unknown bench \"" + name +
+                                            "\"; there are sim, net, bugs and all"));
   return exit;
 }
 
@@ -299,10 +301,19 @@ int main(int argc, char** argv) {
   std::string bench_name;
   bool json = false;
   bool strict = false;
-  bench->add_option("name", bench_name, "sim, net or all")->required();
+  bench->add_option("name", bench_name, "sim, net, bugs or all")->required();
   bench->add_flag("--json", json);
   bench->add_flag("--strict", strict, "exit 1 if a goal is missed");
-  bench->callback([&] { exit = Bench(bench_name, json, strict); });
+  bool verify_depth = false;
+  bench->add_flag("--verify-depth", verify_depth,
+                  "of bugs: that fewer faults than its depth never show a bug");
+  bench->callback([&] {
+    if (verify_depth && bench_name != "bugs") {
+      exit = Usage(absl::InvalidArgumentError("--verify-depth is for `weir bench bugs` only"));
+      return;
+    }
+    exit = verify_depth ? weir::bench::RunBugsDepth(json, strict) : Bench(bench_name, json, strict);
+  });
 
   CLI::App* const config = app.add_subcommand("config", "the effective configuration");
   std::vector<std::string> settings;
