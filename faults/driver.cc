@@ -194,7 +194,12 @@ void Driver::HealAt(Duration horizon) {
 void Driver::Heal() {
   healed_ = true;
   for (auto& [number, undo] : std::exchange(undos_, {})) undo();
-  for (const sim::HostId host : hosts_) PowerOn(host, sim::DiskFate::kKept);
+  for (const sim::HostId host : hosts_) {
+    // Disks that were exchanged took their trouble along.
+    world_.disk_trouble(host) = {};
+    world_.WakeDisk(host);
+    PowerOn(host, sim::DiskFate::kKept);
+  }
   for (const sim::ProcessId process : limits_.killable) Restart(process);
 }
 

@@ -97,6 +97,8 @@ class Driver {
   bool StrikeNetwork(size_t event);
   bool StrikeClock(size_t event);
   bool StrikeDisk(size_t event);
+  void Partition(size_t event, const std::vector<sim::HostId>& side, int64_t ways);
+  void Swizzle(size_t event);
   // Runs `undo` after so long, or at the healing if that is earlier.
   void Later(base::Duration after, std::function<void()> undo);
   sim::FaultTag TagOf(size_t event) const { return static_cast<sim::FaultTag>(event + 1); }

@@ -29,6 +29,13 @@ std::string_view NearestKind(std::string_view name) {
   return base::Nearest(name, names);
 }
 
+bool NamesKind(std::string_view list, Kind kind) {
+  const std::vector<absl::string_view> words = absl::StrSplit(base::Abseil(list), ',');
+  return std::any_of(words.begin(), words.end(), [kind](absl::string_view word) {
+    return base::Std(word) == InfoOf(kind).name;
+  });
+}
+
 absl::StatusOr<std::vector<Kind>> ParseKinds(std::string_view list) {
   std::set<Kind> kinds;
   if (list == "none") return std::vector<Kind>{};

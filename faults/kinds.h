@@ -307,6 +307,9 @@ constexpr const Info& InfoOf(Kind kind) { return kKinds[static_cast<size_t>(kind
 const Info* FindKind(std::string_view name);
 std::string_view NearestKind(std::string_view name);
 
+// Whether the list names this very kind, not only its family.
+bool NamesKind(std::string_view list, Kind kind);
+
 // "all", "none", or names of families and kinds with commas between: kill,network,disk.full. In the
 // order of the table.
 absl::StatusOr<std::vector<Kind>> ParseKinds(std::string_view list);

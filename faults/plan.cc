@@ -20,14 +20,20 @@ struct Unit {
 };
 constexpr Unit kUnits[] = {{"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}};
 
-// In the largest unit that tells it exactly.
+// Exact, in the largest unit of which there is one: "1.25s", "300ms".
 std::string Text(Duration time) {
   for (const Unit& unit : kUnits) {
-    if (time.count() % unit.nanos == 0) {
-      return absl::StrFormat("%d%s", time.count() / unit.nanos, base::Abseil(unit.name));
+    if (time.count() < unit.nanos) continue;
+    std::string text = absl::StrFormat("%d", time.count() / unit.nanos);
+    if (const int64_t rest = time.count() % unit.nanos; rest != 0) {
+      // As many digits as the unit has zeros.
+      std::string digits = absl::StrFormat("%d", unit.nanos + rest).substr(1);
+      digits.erase(digits.find_last_not_of('0') + 1);
+      text += "." + digits;
     }
+    return text + std::string(unit.name);
   }
-  return "";
+  return "0s";
 }
 
 bool IsPlain(char c) {

@@ -23,6 +23,9 @@ uint64_t Scaled(Random& random, uint64_t low, uint64_t high) {
   return low + random.Between(uint64_t{0}, std::min(top, high - low));
 }
 
+// What people will read has no use for nanoseconds.
+Duration Rounded(Duration time) { return time - time % Duration(1us); }
+
 class Expansion {
  public:
   Expansion(uint64_t seed, const Shape& shape)
@@ -108,7 +111,7 @@ class Expansion {
         break;
       }
     }
-    event.lasts = std::min<Duration>(random_.LogNormal(median_), shape_.horizon);
+    event.lasts = Rounded(std::min<Duration>(random_.LogNormal(median_), shape_.horizon));
     for (size_t i = 0; i < info.parameter_count(); ++i)
       event.parameters.push_back(DrawParameter(info.parameters[i]));
     if (kind == Kind::kPower && !shape_.disks_may_be_lost) event.parameters[0] = 0;
@@ -121,7 +124,7 @@ class Expansion {
       const bool early = random_.Chance({3, 4});
       const Duration end =
           early ? std::min(shape_.length + shape_.length / 2, shape_.horizon) : shape_.horizon;
-      when.offset = random_.Between(Duration::zero(), end);
+      when.offset = Rounded(random_.Between(Duration::zero(), end));
       return nullptr;
     }
     const Reach& reach = Pick(random_, shape_.reach);
@@ -138,7 +141,7 @@ class Expansion {
         break;
       default:
         when.form = When::Form::kWhile;
-        when.offset = random_.LogNormal(1ms);
+        when.offset = Rounded(random_.LogNormal(1ms));
         break;
     }
     return &reach;

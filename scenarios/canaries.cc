@@ -1,3 +1,5 @@
+// The runs that are not deterministic, each in one way: what the checks of determinism are tested
+// with. See runs.h.
 #include <chrono>
 #include <memory>
 

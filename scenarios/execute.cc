@@ -38,6 +38,12 @@ Outcome Perform(const Scenario& scenario, const faults::Plan& plan, const Execut
       .world = world, .driver = driver, .knobs = knobs, .bug = options.bug, .facts = outcome.facts};
   outcome.status = scenario.run(run);
   if (outcome.status.ok()) outcome.status = driver.complaint();
+  if (absl::IsDeadlineExceeded(outcome.status) && driver.healed()) {
+    outcome.status = absl::DeadlineExceededError(
+        absl::StrFormat("all was healed at %s and the run did not finish in the %s after it: %s",
+                        base::ToString(scenario.horizon), base::ToString(scenario.bound),
+                        outcome.status.message()));
+  }
   outcome.facts.faults += driver.strikes();
   outcome.facts.recoveries += driver.recoveries();
   outcome.hash = world.hash();
@@ -143,12 +149,31 @@ std::vector<faults::Kind> AllKinds() {
   return kinds;
 }
 
+absl::StatusOr<std::vector<faults::Kind>> KindsFor(const Scenario& scenario,
+                                                   std::string_view list) {
+  ASSIGN_OR_RETURN(const std::vector<faults::Kind> kinds, faults::ParseKinds(list));
+  std::vector<faults::Kind> result = KindsFor(scenario, kinds);
+  for (const faults::Kind kind : scenario.untouched) {
+    if (faults::NamesKind(list, kind)) result.push_back(kind);
+  }
+  if (!kinds.empty() && result.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("faults \"%s\": %s does not promise to survive any of them, or none can "
+                        "touch it; name others, or none",
+                        base::Abseil(list), base::Abseil(scenario.name)));
+  }
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
 std::vector<faults::Kind> KindsFor(const Scenario& scenario,
                                    const std::vector<faults::Kind>& kinds) {
+  const auto in = [](const std::vector<faults::Kind>& list, faults::Kind kind) {
+    return std::find(list.begin(), list.end(), kind) != list.end();
+  };
   std::vector<faults::Kind> result;
   for (const faults::Kind kind : kinds) {
-    if (std::find(scenario.never.begin(), scenario.never.end(), kind) == scenario.never.end())
-      result.push_back(kind);
+    if (!in(scenario.never, kind) && !in(scenario.untouched, kind)) result.push_back(kind);
   }
   return result;
 }

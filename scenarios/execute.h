@@ -48,9 +48,12 @@ const faults::Shape& ShapeOf(const Scenario& scenario);
 std::array<uint64_t, static_cast<size_t>(base::Probe::kCount)> CountProbes(const Scenario& scenario,
                                                                            uint64_t seeds);
 
-// The kinds of the list that the scenario's program promises to survive.
+// The kinds that the scenario's program promises to survive and that can touch it.
 std::vector<faults::Kind> KindsFor(const Scenario& scenario,
                                    const std::vector<faults::Kind>& kinds);
+// The same for a list as --faults takes it; a kind that is named itself is on even if it is thought
+// not to touch anything.
+absl::StatusOr<std::vector<faults::Kind>> KindsFor(const Scenario& scenario, std::string_view list);
 std::vector<faults::Kind> AllKinds();
 // The plan that the swarm makes of a seed.
 faults::Plan PlanOf(const Scenario& scenario, uint64_t seed,

@@ -1,3 +1,4 @@
+// The run of ping_pong: a server that may die, a few clients that may not. See runs.h.
 #include <string>
 
 #include "absl/strings/str_format.h"

@@ -1,3 +1,4 @@
+// The table of scenarios, in the open.
 #include <algorithm>
 #include <chrono>
 
@@ -8,11 +9,15 @@
 namespace weir::scenarios {
 
 using namespace std::chrono_literals;
+using faults::Kind;
 
 namespace {
 
 // A write-ahead file takes a record that reads wrong for a torn one; only a second copy could tell.
-constexpr faults::Kind kFlips = faults::Kind::kDiskFlipRead;
+constexpr Kind kFlips = Kind::kDiskFlipRead;
+// The small protocols charge no work and ask nobody for the date.
+constexpr std::initializer_list<Kind> kNotAsked = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep,
+                                                   Kind::kClockJump};
 
 }  // namespace
 
@@ -25,7 +30,11 @@ const std::vector<Scenario>& AllScenarios() {
        .world = &AnyWorld,
        .run = &RunPingPong,
        .horizon = 1s,
-       .knobs = {{"clients", 1, 4}, {"rounds", 10, 60}}},
+       .knobs = {{"clients", 1, 4}, {"rounds", 10, 60}},
+       .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump,
+                     Kind::kDiskReadError, Kind::kDiskWriteError, Kind::kDiskSyncError,
+                     Kind::kDiskFull, Kind::kDiskSlow, Kind::kDiskHang, Kind::kDiskFlipRead,
+                     Kind::kDiskFlip, Kind::kDiskMisdirect}},
       {.name = "replicated_log",
        .speed = Class::kFast,
        .question = "Is every acknowledged write of a replicated log there, once and in order?",
@@ -34,7 +43,8 @@ const std::vector<Scenario>& AllScenarios() {
        .run = &RunReplicatedLog,
        .knobs = {{"clients", 1, 3}, {"writes", 10, 40}},
        .bugs = {{"commit_alone", 1, "the leader takes its own log for a majority"},
-                {"vote_for_anyone", 1, "a vote does not ask whose log is longer"}}},
+                {"vote_for_anyone", 1, "a vote does not ask whose log is longer"}},
+       .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump}},
       {.name = "wal_file",
        .speed = Class::kFast,
        .question = "Does a write-ahead file keep exactly what was acknowledged?",
@@ -48,7 +58,8 @@ const std::vector<Scenario>& AllScenarios() {
                 {"keep_torn_tail", 2, "recovery writes on behind a torn record"},
                 {"trust_page_cache", 2, "recovery does not sync what it read"},
                 {"trust_name", 2, "recovery does not sync the name under which it found it"}},
-       .never = {kFlips}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
       {.name = "two_phase_commit",
        .speed = Class::kFast,
        .question = "Do all participants of a transaction end it alike, as the client was told?",
@@ -60,7 +71,8 @@ const std::vector<Scenario>& AllScenarios() {
        .bugs = {{"tell_before_log", 1, "a commit is told before it is logged"},
                 {"vote_in_memory", 1, "a vote is given before it is logged"},
                 {"forget_after_first_ack", 2, "a commit is forgotten when one has it"}},
-       .never = {kFlips}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
       {.name = "lease",
        .speed = Class::kFast,
        .question = "Does a holder that slept through the end of its lease do no harm?",
@@ -73,7 +85,8 @@ const std::vector<Scenario>& AllScenarios() {
                 {"token_not_durable", 1, "a token is given before it is durable"},
                 {"remembers_two_tokens", 3, "the store refuses the two tokens before the last"},
                 {"remembers_four_tokens", 5, "the store refuses the four tokens before the last"}},
-       .never = {kFlips}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
       {.name = "chain",
        .speed = Class::kFast,
        .question = "Does a chain of replicas keep every acknowledged write, once and in order?",
@@ -85,7 +98,8 @@ const std::vector<Scenario>& AllScenarios() {
        .bugs = {{"resend_without_dedup", 1, "what was sent again is appended again"},
                 {"no_epoch_check", 1, "messages of an old chain are taken"},
                 {"ack_before_sync", 4, "four copies in memory count as durable"}},
-       .never = {kFlips}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
       {.name = "canary_address",
        .speed = Class::kFast,
        .question = "Is a run that depends on an address caught?",

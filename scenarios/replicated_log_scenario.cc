@@ -1,3 +1,5 @@
+// The run of replicated_log: three replicas that may die, clients that write, a reader that judges
+// after a power cut of everybody. See runs.h.
 #include <string>
 
 #include "absl/strings/str_format.h"

@@ -93,6 +93,8 @@ struct Scenario {
   std::vector<KnobRange> knobs{};
   std::vector<Bug> bugs{};
   std::vector<faults::Kind> never{};  // kinds that the program does not promise to survive
+  std::vector<faults::Kind>
+      untouched{};  // kinds that cannot change anything here; on only when named
 };
 
 // In the order in which they are listed. registry.cc has the table.

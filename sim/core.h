@@ -37,6 +37,21 @@ using base::Duration;
 using base::Monotonic;
 using base::Nanos;
 
+// What is wrong on the way from one host to another.
+struct LinkTrouble {
+  bool cut = false;
+  FaultTag cut_by = 0;
+  bool clogged = false;
+  FaultTag clogged_by = 0;
+  bool acks_lost = false;  // of bytes that went this way
+  FaultTag acks_lost_by = 0;
+  std::optional<uint64_t> reset_after;  // bytes
+  FaultTag reset_by = 0;
+  uint64_t flip_bits = 0;
+  uint64_t flip_one_in = 1;
+  FaultTag flip_by = 0;
+};
+
 struct HostState {
   HostId id;
   std::string name;
@@ -44,13 +59,44 @@ struct HostState {
   bool powered = true;
   Duration monotonic_offset{0};  // clocks of two hosts share no zero
   Duration wall_offset{0};
-  Monotonic link_free_at{};   // when its outgoing link has sent what it was given
-  std::set<uint32_t> cut_to;  // hosts that its bytes do not reach
+  Monotonic link_free_at{};               // when its outgoing link has sent what it was given
+  std::map<uint32_t, LinkTrouble> links;  // by the host they lead to; those that ever had trouble
+  std::optional<uint64_t> bandwidth;      // instead of the model's
+  FaultTag bandwidth_by = 0;
+  base::Ratio refuses{0, 1};
+  FaultTag refuses_by = 0;
+  Duration connect_delay{0};
+  FaultTag connect_delay_by = 0;
+  bool stale_name = false;
+  FaultTag stale_name_by = 0;
+  FaultTag wall_by = 0;
+  // Drift: since `drift_since` both clocks have gained this share of the time; what they gained
+  // before is in the offsets.
+  int64_t drift_ppm = 0;
+  FaultTag drift_by = 0;
+  Monotonic drift_since{};
   std::unique_ptr<SimDiskState> disk;
 
-  Monotonic FromWorld(Monotonic world) const { return world + monotonic_offset; }
+  const LinkTrouble* LinkTo(const HostState& to) const {
+    if (links.empty()) [[likely]]
+      return nullptr;
+    const auto it = links.find(to.id.value());
+    return it == links.end() ? nullptr : &it->second;
+  }
+  Duration Gained(Monotonic world) const {
+    if (drift_ppm == 0) [[likely]]
+      return Duration::zero();
+    return Duration((world - drift_since).count() / 1000 * drift_ppm / 1000);
+  }
+  Monotonic FromWorld(Monotonic world) const { return world + monotonic_offset + Gained(world); }
+  // The first moment at which the host's clock shows `here`, or a little before it where that is
+  // not exact.
   Monotonic ToWorld(Monotonic here) const {
-    return here == base::kForever ? here : here - monotonic_offset;
+    if (here == base::kForever) return here;
+    const Monotonic world = here - monotonic_offset;
+    if (drift_ppm == 0 || world <= drift_since) [[likely]]
+      return world;
+    return world - Gained(world);
   }
 };
 

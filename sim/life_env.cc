@@ -109,7 +109,9 @@ class SimChild final : public io::Child {
 base::WallTime SimClock::Wall() {
   // 2024-01-01: a date that is nobody's today, so that nothing leans on the real one.
   constexpr base::WallTime kBegin{std::chrono::seconds(1'704'067'200)};
-  return kBegin + life_.core.now().time_since_epoch() + life_.host.wall_offset;
+  const Monotonic now = life_.core.now();
+  life_.core.Bite(life_.host.wall_by);
+  return kBegin + now.time_since_epoch() + life_.host.wall_offset + life_.host.Gained(now);
 }
 
 absl::StatusOr<io::Executor> SimTasks::AddExecutor(const io::ExecutorOptions& options) {

@@ -60,9 +60,22 @@ class Calls {
   // The wait for the platter. Under a library's frames, where nothing may wait, the time is charged
   // to the executor.
   void Take(Duration low, Duration high) {
-    const Duration time = disk().random().Between(low, high);
-    if (time == Duration::zero()) return;
+    Duration time = disk().random().Between(low, high);
     io::Tasks& tasks = life_.env->tasks();
+    const DiskTrouble& trouble = disk().trouble();
+    if (trouble.hung) [[unlikely]] {
+      life_.core.Bite(trouble.hung_by);
+      if (life_.core.in_foreign_frame()) time += std::chrono::seconds(10);
+      while (trouble.hung && !life_.core.in_foreign_frame()) {
+        disk().hung().push_back(tasks.Current());
+        if (tasks.Park(base::kForever, {"a hung disk"}) == io::Wake::kCancelled) return;
+      }
+    }
+    if (trouble.slow_factor > 1 && time > Duration::zero()) [[unlikely]] {
+      time *= static_cast<int64_t>(trouble.slow_factor);
+      life_.core.Bite(trouble.slow_by);
+    }
+    if (time == Duration::zero()) return;
     if (life_.core.in_foreign_frame()) {
       tasks.Charge(time);
       return;
@@ -89,17 +102,36 @@ class Calls {
 class SimFile final : public io::File {
  public:
   SimFile(Life& life, InodePtr inode, std::string path, bool writable)
-      : calls_(life), inode_(std::move(inode)), path_(std::move(path)), writable_(writable) {}
+      : calls_(life),
+        inode_(std::move(inode)),
+        path_(std::move(path)),
+        writable_(writable),
+        failed_syncs_(inode_->failed_syncs) {}
 
   absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> into) override {
     if (!calls_.Begin()) return Gone();
     const DiskModel& model = calls_.life().core.options.disk;
     calls_.Take(model.read_low, model.read_high);
     if (!calls_.Begin()) return Gone();
+    DiskTrouble& trouble = calls_.disk().trouble();
+    if (calls_.disk().Strikes(trouble.read_errors)) [[unlikely]] {
+      return calls_.End(kRead, path_,
+                        absl::DataLossError(Say(path_, "the disk failed a read at byte ", offset)));
+    }
     size_t got = 0;
     if (offset < inode_->bytes.size()) {
       got = std::min<size_t>(into.size(), inode_->bytes.size() - offset);
       std::memcpy(into.data(), inode_->bytes.data() + offset, got);
+    }
+    if (got > 0 && inode_->damaged_by != 0) [[unlikely]]
+      calls_.life().core.Bite(inode_->damaged_by);
+    if (got > 0 && trouble.flip_bits > 0 && calls_.disk().random().Chance({1, trouble.flip_one_in}))
+        [[unlikely]] {
+      calls_.life().core.Bite(trouble.flip_by);
+      for (uint64_t i = 0; i < trouble.flip_bits; ++i) {
+        const uint64_t bit = calls_.disk().random().Between(uint64_t{0}, got * 8 - 1);
+        into[bit / 8] = static_cast<char>(into[bit / 8] ^ (1 << bit % 8));
+      }
     }
     RETURN_IF_ERROR(calls_.End(kRead, path_, absl::OkStatus(), got));
     return got;
@@ -110,11 +142,27 @@ class SimFile final : public io::File {
     if (!writable_)
       return calls_.End(kWrite, path_,
                         absl::PermissionDeniedError(Say(path_, "opened for reading only")));
+    DiskTrouble& trouble = calls_.disk().trouble();
+    if (calls_.disk().Strikes(trouble.write_errors)) [[unlikely]] {
+      // Any part of the bytes may be there.
+      const uint64_t part = calls_.disk().random().Between(uint64_t{0}, uint64_t{bytes.size()});
+      absl::Status partly;
+      if (offset + part > inode_->bytes.size())
+        partly = calls_.disk().Resize(*inode_, offset + part, path_);
+      if (partly.ok()) calls_.disk().Overwrite(*inode_, offset, bytes.substr(0, part));
+      return calls_.End(kWrite, path_,
+                        absl::DataLossError(Say(path_, "the disk failed a write at byte ", offset)),
+                        part);
+    }
     absl::Status status;
     if (offset + bytes.size() > inode_->bytes.size()) {
       status = calls_.disk().Resize(*inode_, offset + bytes.size(), path_);
     }
-    if (status.ok()) calls_.disk().Overwrite(*inode_, offset, bytes);
+    if (status.ok() && calls_.disk().Strikes(trouble.misdirected_writes)) [[unlikely]] {
+      calls_.disk().Misdirect(*inode_, bytes, trouble.misdirected_writes.tag);
+    } else if (status.ok()) {
+      calls_.disk().Overwrite(*inode_, offset, bytes);
+    }
     return calls_.End(kWrite, path_, std::move(status), base::Hash64(bytes, offset));
   }
 
@@ -138,7 +186,11 @@ class SimFile final : public io::File {
     const DiskModel& model = calls_.life().core.options.disk;
     calls_.Take(model.sync_low, model.sync_high);
     if (!calls_.Begin()) return Gone();
-    if (inode_->broken) {
+    if (calls_.disk().Strikes(calls_.disk().trouble().sync_errors)) [[unlikely]] {
+      calls_.disk().FailSync(*inode_);
+      return calls_.End(kSync, path_, absl::DataLossError(Say(path_, "the disk failed a sync")));
+    }
+    if (inode_->failed_syncs != failed_syncs_) {
       return calls_.End(
           kSync, path_,
           absl::DataLossError(
@@ -153,6 +205,7 @@ class SimFile final : public io::File {
   const InodePtr inode_;
   const std::string path_;
   const bool writable_;
+  const uint64_t failed_syncs_;  // of the file when it was opened
 };
 
 class SimFileLock final : public io::FileLock {
@@ -219,6 +272,8 @@ class DiskView final : public io::Disk {
     if (!calls_.Begin()) return Gone();
     return calls_.End(kSyncDirectory, path, [&]() -> absl::Status {
       ASSIGN_OR_RETURN(const InodePtr directory, Directory(path));
+      if (calls_.disk().Strikes(calls_.disk().trouble().sync_errors)) [[unlikely]]
+        return absl::DataLossError(Say(path, "the disk failed a sync of the directory"));
       directory->unsynced_names.clear();
       return absl::OkStatus();
     }());
@@ -400,6 +455,14 @@ absl::Status SimDiskState::Resize(Inode& file, uint64_t size, std::string_view p
         Say(path, "no space on the disk: ", core_.options.disk.capacity_bytes, " bytes, ", used_,
             " used; free some"));
   }
+  if (size > old && trouble_.free_bytes.has_value()) [[unlikely]] {
+    if (size - old > *trouble_.free_bytes) {
+      core_.Bite(trouble_.full_by);
+      return absl::ResourceExhaustedError(
+          Say(path, "no space on the disk: ", *trouble_.free_bytes, " bytes left; free some"));
+    }
+    *trouble_.free_bytes -= size - old;
+  }
   // What is cut away and was durable is still on the platter.
   for (uint64_t sector = size / kSectorBytes;
        sector * kSectorBytes < std::min(old, file.durable_size); ++sector) {
@@ -434,6 +497,62 @@ void SimDiskState::Sync(Inode& file) {
   file.dirty = false;
 }
 
+void SimDiskState::FailSync(Inode& file) {
+  ++file.failed_syncs;
+  CrashFile(file);
+}
+
+bool SimDiskState::Strikes(DiskTrouble::Calls& calls) {
+  if (calls.calls == 0) [[likely]]
+    return false;
+  if (calls.skip > 0) {
+    --calls.skip;
+    return false;
+  }
+  --calls.calls;
+  core_.Bite(calls.tag);
+  return true;
+}
+
+void SimDiskState::WakeHung() {
+  for (const io::TaskRef task : std::exchange(hung_, {})) core_.Unpark(task);
+}
+
+std::vector<Inode*> SimDiskState::Files() {
+  std::vector<Inode*> files;
+  const auto visit = [&](auto& self, Inode& inode) -> void {
+    if (!inode.is_directory && !inode.bytes.empty() &&
+        std::find(files.begin(), files.end(), &inode) == files.end())
+      files.push_back(&inode);
+    for (const auto& [name, child] : inode.names) self(self, *child);
+  };
+  visit(visit, *root_);
+  return files;
+}
+
+bool SimDiskState::FlipStored(uint64_t bits, uint64_t where, FaultTag tag) {
+  const std::vector<Inode*> files = Files();
+  if (files.empty()) return false;
+  Inode& file = *files[where % files.size()];
+  for (uint64_t i = 0; i < bits; ++i) {
+    const uint64_t bit = random_.Between(uint64_t{0}, file.bytes.size() * 8 - 1);
+    file.bytes[bit / 8] = static_cast<char>(file.bytes[bit / 8] ^ (1 << bit % 8));
+  }
+  file.damaged_by = tag;
+  return true;
+}
+
+void SimDiskState::Misdirect(Inode& meant, std::string_view bytes, FaultTag tag) {
+  meant.damaged_by = tag;
+  const std::vector<Inode*> files = Files();
+  if (files.empty()) return;
+  Inode& hit = *files[random_.Between(uint64_t{0}, files.size() - 1)];
+  const uint64_t sector = random_.Between(uint64_t{0}, (hit.bytes.size() - 1) / kSectorBytes);
+  const uint64_t offset = sector * kSectorBytes;
+  Overwrite(hit, offset, bytes.substr(0, hit.bytes.size() - offset));
+  hit.damaged_by = tag;
+}
+
 void SimDiskState::OnLifeEnded(Life& life) {
   const auto release = [&](auto& self, Inode& inode) -> void {
     if (inode.lock_holder == &life) inode.lock_holder = nullptr;
@@ -444,7 +563,6 @@ void SimDiskState::OnLifeEnded(Life& life) {
 
 void SimDiskState::CrashInode(Inode& inode) {
   inode.lock_holder = nullptr;
-  inode.broken = false;
   if (inode.is_directory) {
     // A prefix of the unsynced changes made it to the platter.
     if (!inode.unsynced_names.empty()) {
@@ -464,6 +582,10 @@ void SimDiskState::CrashInode(Inode& inode) {
     for (const auto& [name, child] : inode.names) CrashInode(*child);
     return;
   }
+  CrashFile(inode);
+}
+
+void SimDiskState::CrashFile(Inode& inode) {
   if (!inode.dirty) return;
   const uint64_t size = inode.bytes.size();
   const uint64_t low = std::min(size, inode.durable_size);

@@ -5,6 +5,13 @@
 // power keeps what was synced, and of the rest: of each file some unsynced 512-byte sectors, each
 // whole, torn in the middle or as before, and a size between the durable and the last one; of each
 // directory the first few of its unsynced changes of names, in their order.
+//
+// A disk may be in trouble (DiskTrouble in sim/world.h). A sync that fails leaves of the unsynced
+// sectors what a power cut would: some are on the platter, and the cache forgets the rest, so what
+// is read afterwards is the truth. Handles that were open then stay broken. A misdirected write
+// succeeds and lands in sectors of any file of the disk; bits flip on the way from the platter or
+// for good. Calls never return short: the interface has no short reads, a short one is retried
+// below it.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +55,8 @@ struct Inode {
   // platter.
   std::map<uint64_t, std::string> platter;
   bool dirty = false;
-  bool broken = false;  // a sync failed: what it should have made durable is unknown
+  uint64_t failed_syncs = 0;  // a handle older than the latest is broken
+  FaultTag damaged_by = 0;    // its bytes are not what was written; the next read tells
   Life* lock_holder = nullptr;
 };
 
@@ -73,16 +81,32 @@ class SimDiskState {
   absl::Status Resize(Inode& file, uint64_t size, std::string_view path);
   void Overwrite(Inode& file, uint64_t offset, std::string_view bytes);
   void Sync(Inode& file);
+  // The device refused: what was to be durable is so in part.
+  void FailSync(Inode& file);
+
+  DiskTrouble& trouble() { return trouble_; }
+  // Whether this call is one that fails.
+  bool Strikes(DiskTrouble::Calls& calls);
+  void WakeHung();
+  std::vector<io::TaskRef>& hung() { return hung_; }
+  bool FlipStored(uint64_t bits, uint64_t where, FaultTag tag);
+  // Lands `bytes` in some sectors of some file.
+  void Misdirect(Inode& meant, std::string_view bytes, FaultTag tag);
 
   uint64_t used() const { return used_; }
   base::Random& random() { return random_; }
 
  private:
   void CrashInode(Inode& inode);
+  void CrashFile(Inode& file);
+  // Files with bytes, in the order of their names, each once.
+  std::vector<Inode*> Files();
 
   Core& core_;
   base::Random random_;
   uint64_t used_ = 0;
+  DiskTrouble trouble_;
+  std::vector<io::TaskRef> hung_;
   InodePtr root_;
 };
 

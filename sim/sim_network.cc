@@ -264,11 +264,16 @@ void SimNetwork::Wake(io::TaskRef& task) {
 // names
 
 absl::StatusOr<std::vector<std::string>> SimNetwork::Resolve(Life& life, std::string_view name) {
-  (void)life;
   if (LooksLiteral(name)) return std::vector<std::string>{std::string(name)};
   if (name == "localhost") return std::vector<std::string>{"127.0.0.1"};
   for (const auto& host : core_.hosts) {
-    if (host->name == name) return std::vector<std::string>{host->address};
+    if (host->name != name) continue;
+    if (host->stale_name && host.get() != &life.host) {
+      // An address of a host of the past.
+      core_.Bite(host->stale_name_by);
+      return std::vector<std::string>{"10.255.255." + std::to_string(host->id.value() & 255)};
+    }
+    return std::vector<std::string>{host->address};
   }
   return absl::NotFoundError(absl::StrFormat(
       "host name \"%s\": unknown; check the spelling, or give an address", base::Abseil(name)));
@@ -407,7 +412,9 @@ void SimNetwork::OnSyn(Connection& connection) {
       }
     }
   }
-  if (listener == nullptr || listener->life->ending_) {
+  const bool struck = theirs.host->refuses.numerator > 0 && random_.Chance(theirs.host->refuses);
+  if (struck && listener != nullptr) core_.Bite(theirs.host->refuses_by);
+  if (listener == nullptr || listener->life->ending_ || struck) {
     connection.refused = true;
     Send(connection, 0, kReset, 0);
     return;
@@ -430,7 +437,18 @@ void SimNetwork::OnSyn(Connection& connection) {
 // segments
 
 bool SimNetwork::Reachable(const HostState& from, const HostState& to) const {
-  return from.powered && to.powered && (&from == &to || !from.cut_to.contains(to.id.value()));
+  if (!from.powered || !to.powered) return false;
+  const LinkTrouble* const link = from.LinkTo(to);
+  return link == nullptr || (!link->cut && !link->clogged);
+}
+
+bool SimNetwork::AcksReach(const HostState& from, const HostState& to) {
+  if (!Reachable(from, to)) return false;
+  const LinkTrouble* const link = to.LinkTo(from);
+  if (link == nullptr || !link->acks_lost) [[likely]]
+    return true;
+  core_.Bite(link->acks_lost_by);
+  return false;
 }
 
 Duration SimNetwork::Latency(const HostState& from, const HostState& to) {
@@ -443,6 +461,11 @@ Duration SimNetwork::Latency(const HostState& from, const HostState& to) {
     return low + Duration(static_cast<int64_t>((span * (draw >> 32)) >> 32));
   };
   if (&from == &to) return within(Duration::zero(), model.loopback_high);
+  if (latency_.has_value()) {
+    const Duration took = within(latency_->first, latency_->second);
+    if (took > model.latency_high) core_.Bite(latency_by_);
+    return took;
+  }
   const bool slow =
       model.slow_message.numerator > 0 &&
       (draw & 0xffffffff) % model.slow_message.denominator < model.slow_message.numerator;
@@ -455,16 +478,26 @@ void SimNetwork::Send(Connection& connection, int to, Kind kind, uint64_t value)
   Side& receiver = connection.side[to];
   const uint64_t packed = Pack(kind, to, value);
   if (!Reachable(from_host, *receiver.host) || !receiver.stuck.empty()) {
+    if (const LinkTrouble* const link = from_host.LinkTo(*receiver.host); link != nullptr) {
+      if (link->cut) core_.Bite(link->cut_by);
+      if (link->clogged) core_.Bite(link->clogged_by);
+    }
     receiver.stuck.push_back(
         packed);  // the sender's kernel sends it again until it is heard or gives up
     return;
   }
   Monotonic at = core_.now();
   if (kind == kData && &from_host != receiver.host) {
+    const uint64_t rate = from_host.bandwidth.value_or(core_.options.network.bytes_per_second);
     from_host.link_free_at = std::max(from_host.link_free_at, at) +
-                             Duration(static_cast<int64_t>(value * 1'000'000'000 /
-                                                           core_.options.network.bytes_per_second));
+                             Duration(static_cast<int64_t>(value * 1'000'000'000 / rate));
     at = from_host.link_free_at;
+    if (from_host.bandwidth.has_value() && at > core_.now() + std::chrono::microseconds(100))
+      core_.Bite(from_host.bandwidth_by);
+  }
+  if (kind == kSyn && receiver.host->connect_delay > Duration::zero()) {
+    core_.Bite(receiver.host->connect_delay_by);
+    at += receiver.host->connect_delay;
   }
   at = std::max(at + Latency(from_host, *receiver.host), receiver.last_arrival);
   receiver.last_arrival = at;
@@ -473,7 +506,28 @@ void SimNetwork::Send(Connection& connection, int to, Kind kind, uint64_t value)
 
 void SimNetwork::SendBytes(Connection& connection, int to, std::string_view bytes) {
   Side& receiver = connection.side[to];
+  HostState& from_host = *connection.side[1 - to].host;
+  LinkTrouble* link = nullptr;
+  if (!from_host.links.empty()) [[unlikely]] {
+    const auto it = from_host.links.find(receiver.host->id.value());
+    if (it != from_host.links.end()) link = &it->second;
+  }
+  bool reset = false;
+  if (link != nullptr && link->reset_after.has_value()) {
+    reset = *link->reset_after <= bytes.size();
+    if (reset) bytes = bytes.substr(0, *link->reset_after);
+    *link->reset_after -= bytes.size();
+  }
   receiver.pipe.append(bytes);
+  if (link != nullptr && link->flip_bits > 0 && !bytes.empty() &&
+      random_.Chance({1, link->flip_one_in})) {
+    core_.Bite(link->flip_by);
+    for (uint64_t i = 0; i < link->flip_bits; ++i) {
+      const uint64_t bit = random_.Between(uint64_t{0}, bytes.size() * 8 - 1);
+      char& byte = receiver.pipe[receiver.pipe.size() - bytes.size() + bit / 8];
+      byte = static_cast<char>(byte ^ (1 << bit % 8));
+    }
+  }
   receiver.sent_total += bytes.size();
   ++core_.counts.messages;
   core_.counts.message_bytes += bytes.size();
@@ -483,7 +537,13 @@ void SimNetwork::SendBytes(Connection& connection, int to, std::string_view byte
         absl::StrFormat("send %s -> %s %d bytes %016x", connection.side[1 - to].address.ToString(),
                         receiver.address.ToString(), bytes.size(), base::Hash64(bytes)));
   }
-  Send(connection, to, kData, bytes.size());
+  if (!bytes.empty()) Send(connection, to, kData, bytes.size());
+  if (reset) {
+    link->reset_after.reset();
+    core_.Bite(link->reset_by);
+    Send(connection, to, kReset, 0);
+    Break(connection, 1 - to, "reset by peer");
+  }
 }
 
 void SimNetwork::SendFin(Connection& connection, int to) {
@@ -509,7 +569,7 @@ void SimNetwork::AfterRead(Connection& connection, int side) {
     mine.arrived -= mine.begin;
     mine.begin = 0;
   }
-  if (!Reachable(*mine.host, *peer.host)) return;  // the window opens when the path heals
+  if (!AcksReach(*mine.host, *peer.host)) return;  // the window opens when the path heals
   // A writer that waits hears of the room after a latency; one that does not wait has nothing to
   // hear.
   if (peer.writer) {
@@ -628,7 +688,7 @@ void SimNetwork::WatchSilence(Connection& connection) {
 
 // The path is whole again: what was held back is sent again, not all at once but when its
 // retransmission timer says so.
-void SimNetwork::Unstick(Connection& connection) {
+void SimNetwork::Unstick(Connection& connection, bool at_once) {
   const uint64_t id = connection.id;
   for (int to = 0; to < 2; ++to) {
     Side& receiver = connection.side[to];
@@ -637,8 +697,8 @@ void SimNetwork::Unstick(Connection& connection) {
     ++receiver.silence;
     ++connection.side[1 - to].silence;
     if (!receiver.stuck.empty()) {
-      Monotonic at =
-          core_.now() + random_.Between(Duration::zero(), Duration(std::chrono::seconds(1)));
+      Monotonic at = core_.now();
+      if (!at_once) at += random_.Between(Duration::zero(), Duration(std::chrono::seconds(1)));
       at = std::max(at, receiver.last_arrival);
       for (const uint64_t packed : std::exchange(receiver.stuck, {}))
         core_.PushLight(at, this, id, packed);
@@ -646,7 +706,7 @@ void SimNetwork::Unstick(Connection& connection) {
     }
     // Reads that the peer could not hear of.
     if (Side& peer = connection.side[1 - to];
-        receiver.acknowledged < receiver.read_total && Reachable(*receiver.host, *peer.host)) {
+        receiver.acknowledged < receiver.read_total && AcksReach(*receiver.host, *peer.host)) {
       core_.PushLight(core_.now() + Latency(*receiver.host, *peer.host), this, id,
                       Pack(kWindow, 1 - to, receiver.read_total));
     }
@@ -660,31 +720,78 @@ void SimNetwork::Unstick(Connection& connection) {
   }
 }
 
-void SimNetwork::Cut(HostState& from, HostState& to) {
-  if (!from.cut_to.insert(to.id.value()).second) return;
-  ForEach([&](Connection& connection) {
-    const HostState* const a = connection.side[0].host;
-    const HostState* const b = connection.side[1].host;
-    if ((a == &from && b == &to) || (a == &to && b == &from)) WatchSilence(connection);
-  });
-}
-
-void SimNetwork::Heal(HostState& from, HostState& to) {
-  if (from.cut_to.erase(to.id.value()) == 0) return;
-  ForEach([&](Connection& connection) {
-    const HostState* const a = connection.side[0].host;
-    const HostState* const b = connection.side[1].host;
-    if ((a == &from && b == &to) || (a == &to && b == &from)) Unstick(connection);
-  });
-}
-
-void SimNetwork::ResetBetween(HostState& a, HostState& b) {
+template <typename F>
+void SimNetwork::ForEachBetween(const HostState& a, const HostState& b, F visit) {
   ForEach([&](Connection& connection) {
     const HostState* const x = connection.side[0].host;
     const HostState* const y = connection.side[1].host;
-    if (!((x == &a && y == &b) || (x == &b && y == &a))) return;
+    if ((x == &a && y == &b) || (x == &b && y == &a)) visit(connection);
+  });
+}
+
+void SimNetwork::Cut(HostState& from, HostState& to, FaultTag tag) {
+  CHECK(&from != &to) << "host " << from.name << " is cut from itself";
+  LinkTrouble& link = from.links[to.id.value()];
+  if (std::exchange(link.cut, true)) return;
+  link.cut_by = tag;
+  ForEachBetween(from, to, [&](Connection& connection) { WatchSilence(connection); });
+}
+
+void SimNetwork::Heal(HostState& from, HostState& to) {
+  const auto it = from.links.find(to.id.value());
+  if (it == from.links.end() || !std::exchange(it->second.cut, false)) return;
+  ForEachBetween(from, to, [&](Connection& connection) { Unstick(connection); });
+}
+
+void SimNetwork::Clog(HostState& from, HostState& to, FaultTag tag) {
+  CHECK(&from != &to) << "host " << from.name << " is clogged towards itself";
+  LinkTrouble& link = from.links[to.id.value()];
+  if (!std::exchange(link.clogged, true)) link.clogged_by = tag;
+}
+
+void SimNetwork::Unclog(HostState& from, HostState& to) {
+  const auto it = from.links.find(to.id.value());
+  if (it == from.links.end() || !std::exchange(it->second.clogged, false)) return;
+  ForEachBetween(from, to, [&](Connection& connection) { Unstick(connection, /*at_once=*/true); });
+}
+
+void SimNetwork::LoseAcks(HostState& from, HostState& to, FaultTag tag) {
+  CHECK(&from != &to) << "host " << from.name << " loses its own word";
+  LinkTrouble& link = from.links[to.id.value()];
+  if (std::exchange(link.acks_lost, true)) return;
+  link.acks_lost_by = tag;
+  // The sending kernel counts on an answer to its bytes or its keep-alives.
+  ForEachBetween(from, to, [&](Connection& connection) {
+    const int side = connection.side[0].host == &from ? 0 : 1;
+    Side& mine = connection.side[side];
+    if (!mine.open || mine.broken) return;
+    core_.PushLight(core_.now() + mine.peer_timeout, this, connection.id,
+                    Pack(kSilence, side, ++mine.silence));
+  });
+}
+
+void SimNetwork::RestoreAcks(HostState& from, HostState& to) {
+  const auto it = from.links.find(to.id.value());
+  if (it == from.links.end() || !std::exchange(it->second.acks_lost, false)) return;
+  ForEachBetween(from, to, [&](Connection& connection) { Unstick(connection); });
+}
+
+void SimNetwork::ResetBetween(HostState& a, HostState& b, FaultTag tag) {
+  ForEachBetween(a, b, [&](Connection& connection) {
+    if (connection.side[0].broken && connection.side[1].broken) return;
+    core_.Bite(tag);
     Break(connection, 0, "reset by peer");
     Break(connection, 1, "reset by peer");
+  });
+}
+
+void SimNetwork::CloseBetween(HostState& a, HostState& b, FaultTag tag) {
+  ForEachBetween(a, b, [&](Connection& connection) {
+    Side& mine = connection.side[0];
+    if (!connection.established || !mine.open || mine.broken) return;
+    core_.Bite(tag);
+    if (connection.side[1].open && !mine.sent_fin) SendFin(connection, 1);
+    Break(connection, 0, "closed");
   });
 }
 

@@ -93,9 +93,18 @@ class SimNetwork final : public EventSink {
   void OnLifeEnded(Life& life);
   void OnPowerOff(HostState& host);
   void OnPowerOn(HostState& host);
-  void Cut(HostState& from, HostState& to);
+  void Cut(HostState& from, HostState& to, FaultTag tag);
   void Heal(HostState& from, HostState& to);
-  void ResetBetween(HostState& a, HostState& b);
+  void Clog(HostState& from, HostState& to, FaultTag tag);
+  void Unclog(HostState& from, HostState& to);
+  void LoseAcks(HostState& from, HostState& to, FaultTag tag);
+  void RestoreAcks(HostState& from, HostState& to);
+  void ResetBetween(HostState& a, HostState& b, FaultTag tag);
+  void CloseBetween(HostState& a, HostState& b, FaultTag tag);
+  void SetLatency(std::optional<std::pair<Duration, Duration>> range, FaultTag tag) {
+    latency_ = range;
+    latency_by_ = tag;
+  }
   void OnEvent(uint64_t a, uint64_t b) override;
 
   Core& core() { return core_; }
@@ -110,13 +119,17 @@ class SimNetwork final : public EventSink {
   void Free(Connection& connection);
   void FreeIfClosed(Connection& connection);
   bool Reachable(const HostState& from, const HostState& to) const;
+  // Whether `to` hears that its bytes have arrived at `from`; one that does not is a bite.
+  bool AcksReach(const HostState& from, const HostState& to);
   Duration Latency(const HostState& from, const HostState& to);
   void Send(Connection& connection, int to, Kind kind, uint64_t value);
   void Arrive(Connection& connection, int to, Kind kind, uint64_t value);
   void OnSyn(Connection& connection);
   void Break(Connection& connection, int side, const char* why);
   void WatchSilence(Connection& connection);
-  void Unstick(Connection& connection);
+  void Unstick(Connection& connection, bool at_once = false);
+  template <typename F>
+  void ForEachBetween(const HostState& a, const HostState& b, F visit);
   void Wake(io::TaskRef& task);
   template <typename F>
   void ForEach(F visit);
@@ -131,6 +144,8 @@ class SimNetwork final : public EventSink {
   uint64_t last_listener_ = 0;
   std::map<std::string, HostState*, std::less<>> names_;
   uint16_t last_port_ = 32'767;
+  std::optional<std::pair<Duration, Duration>> latency_;  // instead of the model's
+  FaultTag latency_by_ = 0;
 };
 
 }  // namespace weir::sim

@@ -117,19 +117,88 @@ size_t World::CancelScope(ProcessId process, std::string_view scope) {
   return life == nullptr ? 0 : core_->CancelScope(*life, scope);
 }
 
-void World::Cut(HostId from, HostId to) { core_->network->Cut(core_->host(from), core_->host(to)); }
+void World::Cut(HostId from, HostId to, FaultTag tag) {
+  core_->network->Cut(core_->host(from), core_->host(to), tag);
+}
 void World::Heal(HostId from, HostId to) {
   core_->network->Heal(core_->host(from), core_->host(to));
 }
-void World::ResetConnections(HostId a, HostId b) {
-  core_->network->ResetBetween(core_->host(a), core_->host(b));
+void World::Clog(HostId from, HostId to, FaultTag tag) {
+  core_->network->Clog(core_->host(from), core_->host(to), tag);
+}
+void World::Unclog(HostId from, HostId to) {
+  core_->network->Unclog(core_->host(from), core_->host(to));
+}
+void World::LoseAcks(HostId from, HostId to, FaultTag tag) {
+  core_->network->LoseAcks(core_->host(from), core_->host(to), tag);
+}
+void World::RestoreAcks(HostId from, HostId to) {
+  core_->network->RestoreAcks(core_->host(from), core_->host(to));
+}
+void World::ResetConnections(HostId a, HostId b, FaultTag tag) {
+  core_->network->ResetBetween(core_->host(a), core_->host(b), tag);
+}
+void World::CloseConnections(HostId a, HostId b, FaultTag tag) {
+  core_->network->CloseBetween(core_->host(a), core_->host(b), tag);
+}
+void World::ResetAtByte(HostId from, HostId to, std::optional<uint64_t> byte, FaultTag tag) {
+  LinkTrouble& link = core_->host(from).links[to.value()];
+  link.reset_after = byte;
+  link.reset_by = tag;
+}
+void World::FlipBits(HostId from, HostId to, uint64_t bits, uint64_t one_in, FaultTag tag) {
+  CHECK_GT(one_in, 0u);
+  LinkTrouble& link = core_->host(from).links[to.value()];
+  link.flip_bits = bits;
+  link.flip_one_in = one_in;
+  link.flip_by = tag;
+}
+void World::SetLatency(std::optional<std::pair<base::Duration, base::Duration>> range,
+                       FaultTag tag) {
+  core_->network->SetLatency(range, tag);
+}
+void World::SetBandwidth(HostId id, std::optional<uint64_t> bytes_per_second, FaultTag tag) {
+  CHECK(bytes_per_second != 0u) << "a link of no bandwidth is a cut";
+  core_->host(id).bandwidth = bytes_per_second;
+  core_->host(id).bandwidth_by = tag;
+}
+void World::RefuseConnects(HostId id, base::Ratio share, FaultTag tag) {
+  core_->host(id).refuses = share;
+  core_->host(id).refuses_by = tag;
+}
+void World::DelayConnects(HostId id, base::Duration delay, FaultTag tag) {
+  core_->host(id).connect_delay = delay;
+  core_->host(id).connect_delay_by = tag;
+}
+void World::SetStaleName(HostId id, bool stale, FaultTag tag) {
+  core_->host(id).stale_name = stale;
+  core_->host(id).stale_name_by = tag;
+}
+DiskTrouble& World::disk_trouble(HostId host) { return core_->host(host).disk->trouble(); }
+void World::WakeDisk(HostId host) { core_->host(host).disk->WakeHung(); }
+bool World::FlipStoredBits(HostId host, uint64_t bits, uint64_t where, FaultTag tag) {
+  return core_->host(host).disk->FlipStored(bits, where, tag);
 }
 void World::SetSlowness(ProcessId process, uint64_t factor, FaultTag tag) {
   CHECK_GT(factor, 0u);
   core_->place(process).slowness = factor;
   core_->place(process).slowed_by = tag;
 }
-void World::StepWallClock(HostId host, base::Duration by) { core_->host(host).wall_offset += by; }
+void World::StepWallClock(HostId host, base::Duration by, FaultTag tag) {
+  core_->host(host).wall_offset += by;
+  if (tag != 0) core_->host(host).wall_by = tag;
+}
+void World::SetDrift(HostId id, int64_t parts_per_million, FaultTag tag) {
+  CHECK(parts_per_million >= -500 && parts_per_million <= 500)
+      << "no quartz drifts by " << parts_per_million << " ppm";
+  HostState& host = core_->host(id);
+  const base::Duration gained = host.Gained(core_->now());
+  host.monotonic_offset += gained;
+  host.wall_offset += gained;
+  host.drift_since = core_->now();
+  host.drift_ppm = parts_per_million;
+  host.drift_by = tag;
+}
 
 base::Duration World::now() const { return core_->now().time_since_epoch(); }
 uint64_t World::hash() const { return core_->hash_.value(); }

@@ -4,8 +4,11 @@
 // cache stays), asked to end, paused (kernel buffers keep filling; its timers fire late, together)
 // and restarted. A host may lose power (no goodbye to anybody; unsynced bytes and names survive in
 // part, torn by sector) and come back, its disk kept or lost. The network delays, cuts reads short,
-// fills windows, drops listeners' overflow, is cut one way or both, and resets a connection at any
-// byte. Clocks of hosts are skewed against each other. CPU work takes virtual time (Tasks::Charge).
+// fills windows, drops listeners' overflow, is cut or clogged one way or both, loses the word that
+// bytes have arrived, flips bits, refuses and delays connects, gives stale addresses, and resets a
+// connection at any byte. A disk fails calls, is full, slow or hung, flips bits and writes to the
+// wrong place (DiskTrouble). Clocks of hosts are skewed against each other, step and drift. CPU
+// work takes virtual time (Tasks::Charge).
 //
 // The world knows nothing of what a test thinks of it: it has knobs and hands, and whoever made it
 // turns them. It can be used for any program of the form absl::Status(io::Env&).
@@ -20,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -73,6 +77,29 @@ struct WorldOptions {
   std::function<void(std::string_view)>
       trace{};  // gets a line an event, slow; null: none. Does not change the run.
   std::function<void(std::string_view)> console{};  // what processes print; null: dropped
+};
+
+// What is wrong with a host's disk. A default value is a disk that works.
+struct DiskTrouble {
+  // The calls after the next `skip` ones fail, so many of them.
+  struct Calls {
+    uint64_t skip = 0;
+    uint64_t calls = 0;
+    FaultTag tag = 0;
+  };
+  Calls read_errors{};
+  Calls write_errors{};
+  Calls sync_errors{};
+  Calls misdirected_writes{};            // succeed, and the bytes land elsewhere on the disk
+  std::optional<uint64_t> free_bytes{};  // that are left to grow files by
+  FaultTag full_by = 0;
+  uint64_t slow_factor = 1;
+  FaultTag slow_by = 0;
+  bool hung = false;  // calls that reach the platter wait until it no longer is
+  FaultTag hung_by = 0;
+  uint64_t flip_bits = 0;  // on the way from the platter, of one read in `flip_one_in`
+  uint64_t flip_one_in = 1;
+  FaultTag flip_by = 0;
 };
 
 enum class DiskFate {
@@ -149,13 +176,43 @@ class World {
   // ends.
   size_t CancelScope(ProcessId process, std::string_view scope);
   // Bytes and connects from `from` to `to` wait while cut.
-  void Cut(HostId from, HostId to);
+  void Cut(HostId from, HostId to, FaultTag tag = 0);
   void Heal(HostId from, HostId to);
+  // As a cut, but nobody's timer notices, and what was held back arrives together when it ends.
+  void Clog(HostId from, HostId to, FaultTag tag = 0);
+  void Unclog(HostId from, HostId to);
+  // Bytes from `from` arrive at `to`, and `from` never hears that they did: its window fills, its
+  // kernel gives up after the peer timeout.
+  void LoseAcks(HostId from, HostId to, FaultTag tag = 0);
+  void RestoreAcks(HostId from, HostId to);
   // Resets every connection between two hosts.
-  void ResetConnections(HostId a, HostId b);
+  void ResetConnections(HostId a, HostId b, FaultTag tag = 0);
+  // Ends them as if one side had closed: the other reads to the end.
+  void CloseConnections(HostId a, HostId b, FaultTag tag = 0);
+  // The connection that carries this byte from `from` to `to`, counted from now, is reset behind
+  // it. nullopt: no more.
+  void ResetAtByte(HostId from, HostId to, std::optional<uint64_t> byte, FaultTag tag = 0);
+  // Of one write in `one_in` so many bits arrive flipped. 0 bits: none.
+  void FlipBits(HostId from, HostId to, uint64_t bits, uint64_t one_in, FaultTag tag = 0);
+  // Every message between hosts takes this long instead of what the model says. nullopt: as the
+  // model says.
+  void SetLatency(std::optional<std::pair<base::Duration, base::Duration>> range, FaultTag tag = 0);
+  void SetBandwidth(HostId host, std::optional<uint64_t> bytes_per_second, FaultTag tag = 0);
+  void RefuseConnects(HostId host, base::Ratio share, FaultTag tag = 0);
+  void DelayConnects(HostId host, base::Duration delay, FaultTag tag = 0);
+  // Its name gives an address that it no longer has.
+  void SetStaleName(HostId host, bool stale, FaultTag tag = 0);
+  // To be changed; after ending a hang, WakeDisk.
+  DiskTrouble& disk_trouble(HostId host);
+  void WakeDisk(HostId host);
+  // Flips bits that lie on the platter, of a file that `where` chooses. False: the disk holds no
+  // bytes.
+  bool FlipStoredBits(HostId host, uint64_t bits, uint64_t where, FaultTag tag = 0);
   // CPU work of this process takes so many times as long.
   void SetSlowness(ProcessId process, uint64_t factor, FaultTag tag = 0);
-  void StepWallClock(HostId host, base::Duration by);
+  void StepWallClock(HostId host, base::Duration by, FaultTag tag = 0);
+  // Both clocks of the host run faster by so many parts in a million.
+  void SetDrift(HostId host, int64_t parts_per_million, FaultTag tag = 0);
 
   // ---- What can be seen.
   base::Duration now() const;

@@ -13,6 +13,7 @@
 #include "faults/kinds.h"
 #include "faults/plan.h"
 #include "net/real_world.h"
+#include "scenarios/execute.h"
 #include "scenarios/scenario.h"
 #include "tests/bench/bugs_bench.h"
 #include "tests/bench/net_bench.h"
@@ -165,8 +166,8 @@ int SimRun(const SimRunFlags& flags) {
   options.faults = flags.faults;
   options.bug = flags.bug;
   if (!flags.faults.empty()) {
-    if (const auto kinds = weir::faults::ParseKinds(flags.faults); !kinds.ok())
-      return Usage(kinds.status());
+    const auto kinds = weir::scenarios::KindsFor(**scenario, flags.faults);
+    if (!kinds.ok()) return Usage(kinds.status());
   }
   if (const absl::Status known = CheckBug(**scenario, flags.bug); !known.ok()) return Usage(known);
   weir::net::RealOptions real;

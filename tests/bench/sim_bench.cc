@@ -12,6 +12,8 @@
 #include "engine/base/status_macros.h"
 #include "engine/io/framing.h"
 #include "engine/io/scope.h"
+#include "scenarios/execute.h"
+#include "scenarios/scenario.h"
 #include "sim/world.h"
 #include "tests/bench/bench.h"
 
@@ -155,7 +157,19 @@ double VirtualSecondsPerSecond() {
          SecondsOf([&] { world.RunFor(kVirtual); });
 }
 
-std::vector<double> Repeat(double (*measure)()) {
+// Whole runs of a small protocol: world, plan, driver and verdict.
+double RunsPerSecond(const scenarios::Scenario& scenario) {
+  constexpr uint64_t kRuns = 300;
+  const std::vector<faults::Kind> kinds = scenarios::KindsFor(scenario, scenarios::AllKinds());
+  return kRuns / SecondsOf([&] {
+           for (uint64_t seed = 1; seed <= kRuns; ++seed) {
+             CHECK_OK(
+                 scenarios::Execute(scenario, scenarios::PlanOf(scenario, seed, kinds)).status);
+           }
+         });
+}
+
+std::vector<double> Repeat(absl::FunctionRef<double()> measure) {
   measure();  // warms up
   std::vector<double> values;
   for (int i = 0; i < kRepeats; ++i) values.push_back(measure());
@@ -172,6 +186,11 @@ int RunSimBench(bool json, bool strict) {
   report.Add("message of 1 KiB, end to end", "us", Repeat(&MicrosPerMessage), {}, AtMost(1.5));
   report.Add("100 hosts, heartbeats every 100 ms to one collector", "virtual s/s",
              Repeat(&VirtualSecondsPerSecond), {}, AtLeast(400));
+  for (const char* const name : {"ping_pong", "replicated_log"}) {
+    const scenarios::Scenario& scenario = *scenarios::FindScenario(name);
+    report.Add(std::string(name) + ", runs under the swarm", "1/s",
+               Repeat([&] { return RunsPerSecond(scenario); }), {}, AtLeast(2000));
+  }
   return report.Finish(strict);
 }
 

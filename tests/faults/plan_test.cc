@@ -65,7 +65,9 @@ TEST(properties_Plan, AnyListIsValidOnceClampedAndClampingAgainChangesNothing) {
         ASSERT_GE(event.parameters[i], info.parameters[i].low);
         ASSERT_LE(event.parameters[i], info.parameters[i].high);
       }
-      if (info.target == Target::kHostPair) ASSERT_NE(event.target, event.other);
+      if (info.target == Target::kHostPair) {
+        ASSERT_NE(event.target, event.other);
+      }
       ASSERT_LT(event.target, 3u);
     }
   }
