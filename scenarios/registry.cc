@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "scenarios/cast.h"
 #include "scenarios/runs.h"
 #include "scenarios/scenario.h"
 
@@ -9,6 +10,16 @@ namespace weir::scenarios {
 
 using namespace std::chrono_literals;
 using faults::Kind;
+
+namespace {
+
+// A write-ahead file takes a record that reads wrong for a torn one; only a second copy could tell.
+constexpr Kind kFlips = Kind::kDiskFlipRead;
+// The small protocols charge no work and ask nobody for the date.
+constexpr std::initializer_list<Kind> kNotAsked = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep,
+                                                   Kind::kClockJump};
+
+}  // namespace
 
 const std::vector<Scenario>& AllScenarios() {
   static const auto* const table = new std::vector<Scenario>{
@@ -31,8 +42,64 @@ const std::vector<Scenario>& AllScenarios() {
        .world = &AnyWorld,
        .run = &RunReplicatedLog,
        .knobs = {{"clients", 1, 3}, {"writes", 10, 40}},
-       // It charges no work and never asks for the date.
+       .bugs = {{"commit_alone", 1, "the leader takes its own log for a majority"},
+                {"vote_for_anyone", 1, "a vote does not ask whose log is longer"}},
        .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump}},
+      {.name = "wal_file",
+       .speed = Class::kFast,
+       .question = "Does a write-ahead file keep exactly what was acknowledged?",
+       .listed = true,
+       .world = &SmallWorld,
+       .run = &RunWalFile,
+       .horizon = 1s,
+       .knobs = {{"writes", 4, 10}},
+       .bugs = {{"ack_before_sync", 1, "a write is acknowledged from the page cache"},
+                {"trust_torn_record", 1, "recovery believes a record whose size is there"},
+                {"keep_torn_tail", 2, "recovery writes on behind a torn record"},
+                {"trust_page_cache", 2, "recovery does not sync what it read"},
+                {"trust_name", 2, "recovery does not sync the name under which it found it"}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
+      {.name = "two_phase_commit",
+       .speed = Class::kFast,
+       .question = "Do all participants of a transaction end it alike, as the client was told?",
+       .listed = true,
+       .world = &SmallWorld,
+       .run = &RunTwoPhaseCommit,
+       .horizon = 2s,
+       .knobs = {{"participants", 2, 3}, {"transactions", 3, 8}},
+       .bugs = {{"tell_before_log", 1, "a commit is told before it is logged"},
+                {"vote_in_memory", 1, "a vote is given before it is logged"},
+                {"forget_after_first_ack", 2, "a commit is forgotten when one has it"}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
+      {.name = "lease",
+       .speed = Class::kFast,
+       .question = "Does a holder that slept through the end of its lease do no harm?",
+       .listed = true,
+       .world = &SmallWorld,
+       .run = &RunLease,
+       .horizon = 3s,
+       .knobs = {{"holders", 2, 3}, {"writes", 30, 60}},
+       .bugs = {{"no_fencing", 1, "the store takes every token"},
+                {"token_not_durable", 1, "a token is given before it is durable"},
+                {"remembers_two_tokens", 3, "the store refuses the two tokens before the last"},
+                {"remembers_four_tokens", 5, "the store refuses the four tokens before the last"}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
+      {.name = "chain",
+       .speed = Class::kFast,
+       .question = "Does a chain of replicas keep every acknowledged write, once and in order?",
+       .listed = true,
+       .world = &SmallWorld,
+       .run = &RunChain,
+       .horizon = 3s,
+       .knobs = {{"clients", 1, 2}, {"writes", 4, 10}},
+       .bugs = {{"resend_without_dedup", 1, "what was sent again is appended again"},
+                {"no_epoch_check", 1, "messages of an old chain are taken"},
+                {"ack_before_sync", 4, "four copies in memory count as durable"}},
+       .never = {kFlips},
+       .untouched = kNotAsked},
       {.name = "canary_address",
        .speed = Class::kFast,
        .question = "Is a run that depends on an address caught?",

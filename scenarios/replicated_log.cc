@@ -63,11 +63,12 @@ class Remote {
 // whoever gets the mutex may take all of the log, the term and the vote as written.
 class Replica {
  public:
-  Replica(io::Env& env, uint64_t self, std::vector<io::Address> addresses)
+  Replica(io::Env& env, uint64_t self, std::vector<io::Address> addresses, std::string bug)
       : env_(env),
         random_(env.random.Fork("election")),
         self_(self),
         addresses_(std::move(addresses)),
+        bug_(std::move(bug)),
         mutex_(env.tasks, "replica"),
         changed_(env.tasks, "replica changed"),
         stop_(env.tasks, "stop") {
@@ -140,8 +141,10 @@ class Replica {
                     " bytes");
       RETURN_IF_ERROR(file_->Truncate(End()));
     }
-    // What a killed process wrote may be in the kernel only; from here on it counts as held.
+    // What a killed process wrote and named may be in the kernel only; from here on it counts as
+    // held.
     RETURN_IF_ERROR(file_->Sync());
+    RETURN_IF_ERROR(env_.disk.SyncDirectory(""));
     env_.trace.Hit(base::Probe::kLogRecovered, {Signed(self_), Signed(last())});
     return absl::OkStatus();
   }
@@ -232,7 +235,7 @@ class Replica {
     std::vector<uint64_t> held = {last()};
     for (const auto& [number, peer] : peers_) held.push_back(peer.match);
     std::sort(held.rbegin(), held.rend());
-    const uint64_t by_majority = held[addresses_.size() / 2];
+    const uint64_t by_majority = bug_ == "commit_alone" ? last() : held[addresses_.size() / 2];
     if (by_majority <= commit_ || TermAt(by_majority) != term_.term) return;
     commit_ = by_majority;
     env_.trace.Hit(base::Probe::kLogCommitted, {Signed(self_), Signed(commit_)});
@@ -359,6 +362,7 @@ class Replica {
     if (request.term > term_.term) RETURN_IF_ERROR(EnterTerm(request.term, Role::kFollower, 0));
     Message reply{.kind = MessageKind::kVoteReply, .term = term_.term, .from = self_};
     const bool as_long =
+        bug_ == "vote_for_anyone" ||
         std::pair(request.index_term, request.index) >= std::pair(TermAt(last()), last());
     if (request.term == term_.term && as_long && (term_.vote == 0 || term_.vote == request.from)) {
       if (term_.vote == 0) RETURN_IF_ERROR(SaveTerm({term_.term, request.from}));
@@ -432,6 +436,7 @@ class Replica {
   base::Random random_;
   const uint64_t self_;
   const std::vector<io::Address> addresses_;
+  const std::string bug_;  // planted; "" for none
   io::Mutex mutex_;
   io::CondVar changed_;
   io::Event stop_;
@@ -543,7 +548,13 @@ absl::Status ReplicatedLog(io::Env& env) {
         "ADDRESSES");
   }
   std::vector<io::Address> addresses;
+  std::string bug;
   for (size_t i = replica ? 3 : 4; i < words.size(); ++i) {
+    constexpr std::string_view kBug = "--bug=";
+    if (words[i].substr(0, kBug.size()) == kBug) {
+      bug = words[i].substr(kBug.size());
+      continue;
+    }
     ASSIGN_OR_RETURN(io::Address address, io::Address::Parse(words[i]));
     addresses.push_back(std::move(address));
   }
@@ -555,7 +566,7 @@ absl::Status ReplicatedLog(io::Env& env) {
                         "order of the addresses",
                         number, addresses.size()));
   }
-  return Replica(env, number, std::move(addresses)).Run();
+  return Replica(env, number, std::move(addresses), std::move(bug)).Run();
 }
 
 }  // namespace weir::scenarios

@@ -18,6 +18,7 @@ absl::Status RunReplicatedLog(Run& run) {
   const auto arguments = [&](std::vector<std::string> role) {
     role.insert(role.begin(), "--program=replicated_log");
     role.insert(role.end(), addresses.begin(), addresses.end());
+    if (!run.bug.empty()) role.push_back("--bug=" + std::string(run.bug));
     return role;
   };
 
@@ -41,8 +42,9 @@ absl::Status RunReplicatedLog(Run& run) {
 
   RETURN_IF_ERROR(world.Run());
 
-  // What was acknowledged lies on disks: it outlives everybody's memory.
-  run.driver.CutAllPower();
+  // What was acknowledged lies on disks: it outlives everybody's memory. A planted bug has to be
+  // brought out by the plan.
+  if (run.bug.empty()) run.driver.CutAllPower();
   const sim::ProcessId reader = world.Start(
       world.AddHost("reader"), program,
       {.name = "reader",

@@ -8,6 +8,10 @@ namespace weir::scenarios {
 
 absl::Status RunPingPong(Run& run);
 absl::Status RunReplicatedLog(Run& run);
+absl::Status RunWalFile(Run& run);
+absl::Status RunTwoPhaseCommit(Run& run);
+absl::Status RunLease(Run& run);
+absl::Status RunChain(Run& run);
 
 // Not deterministic, each in its own way: they prove that the checks of determinism can fail.
 absl::Status RunCanaryAddress(Run& run);

@@ -9,11 +9,13 @@
 #include "engine/base/text.h"
 #include "engine/main/demo.h"
 #include "engine/main/sim_runner.h"
+#include "engine/main/sim_shrink.h"
 #include "faults/kinds.h"
 #include "faults/plan.h"
 #include "net/real_world.h"
 #include "scenarios/execute.h"
 #include "scenarios/scenario.h"
+#include "tests/bench/bugs_bench.h"
 #include "tests/bench/net_bench.h"
 #include "tests/bench/sim_bench.h"
 
@@ -94,20 +96,40 @@ absl::Status CheckBug(const weir::scenarios::Scenario& scenario, const std::stri
                       weir::base::Abseil(scenario.name), known.empty() ? "none" : known));
 }
 
-int SimReplay(const std::string& file, const std::string& bug) {
-  weir::main::SimRunOptions options;
+absl::StatusOr<std::string> ReadPlan(const std::string& file) {
   weir::net::RealOptions real;
   const size_t slash = file.rfind('/');
   real.data_directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
   real.process_name = "sim";
   const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
+  std::string plan;
   const absl::Status read = weir::net::Run(real, [&](weir::io::Env& env) -> absl::Status {
     absl::StatusOr<std::string> text = weir::io::ReadFile(env.disk, name);
-    if (text.ok()) options.plan_text = *std::move(text);
+    if (text.ok()) plan = *std::move(text);
     return text.status();
   });
-  if (!read.ok()) return Usage(read);
-  if (options.plan_text.empty()) options.plan_text = "\n";
+  if (!read.ok()) return read;
+  return plan.empty() ? "\n" : plan;
+}
+
+int SimShrink(const std::string& file, const std::string& bug, int jobs) {
+  const absl::StatusOr<std::string> text = ReadPlan(file);
+  if (!text.ok()) return Usage(text.status());
+  const absl::StatusOr<weir::faults::Plan> header = weir::faults::ParseHeader(*text, file);
+  if (!header.ok()) return Usage(header.status());
+  const weir::scenarios::Scenario* const scenario = weir::scenarios::FindScenario(header->scenario);
+  if (scenario != nullptr) {
+    if (const absl::Status known = CheckBug(*scenario, bug); !known.ok()) return Usage(known);
+  }
+  return weir::main::ShrinkPlan(*text, file, bug, jobs);
+}
+
+int SimReplay(const std::string& file, const std::string& bug) {
+  weir::main::SimRunOptions options;
+  weir::net::RealOptions real;
+  const absl::StatusOr<std::string> text = ReadPlan(file);
+  if (!text.ok()) return Usage(text.status());
+  options.plan_text = *text;
   const absl::StatusOr<weir::faults::Plan> header =
       weir::faults::ParseHeader(options.plan_text, file);
   if (!header.ok()) return Usage(header.status());
@@ -168,7 +190,8 @@ int Bench(const std::string& name, bool json, bool strict) {
     int (*run)(bool json, bool strict);
   };
   constexpr Entry kBenches[] = {{"sim", &weir::bench::RunSimBench},
-                                {"net", &weir::bench::RunNetBench}};
+                                {"net", &weir::bench::RunNetBench},
+                                {"bugs", &weir::bench::RunBugsBench}};
   int exit = 0;
   bool found = false;
   for (const Entry& entry : kBenches) {
@@ -177,8 +200,8 @@ int Bench(const std::string& name, bool json, bool strict) {
     exit = std::max(exit, entry.run(json, strict));
   }
   if (!found)
-    return Usage(
-        absl::InvalidArgumentError("unknown bench \"" + name + "\"; there are sim, net and all"));
+    return Usage(absl::InvalidArgumentError("unknown bench \"" + name +
+                                            "\"; there are sim, net, bugs and all"));
   return exit;
 }
 
@@ -197,6 +220,7 @@ int main(int argc, char** argv) {
   // Roles of child processes come before the command line proper: their arguments are not for
   // people.
   if (argc > 1 && weir::main::IsDemoRole(argv[1])) return weir::main::RunDemoRole(argc, argv);
+  if (argc > 1 && weir::main::IsPlanWorker(argv[1])) return weir::main::RunPlanWorker(argc, argv);
 
   CLI::App app{"Weir: stream processing that is simulated before it runs."};
   app.name("weir");
@@ -236,6 +260,15 @@ int main(int argc, char** argv) {
   replay->add_option("file", plan_file, "the plan")->required();
   replay->add_option("--bug", replay_bug, "the variant with this mistake planted");
   replay->callback([&] { exit = SimReplay(plan_file, replay_bug); });
+  CLI::App* const shrink = sim->add_subcommand(
+      "shrink", "a failing plan made as small as it can be, as a list and as a C++ test");
+  std::string shrink_file;
+  std::string shrink_bug;
+  int shrink_jobs = 2;
+  shrink->add_option("file", shrink_file, "the plan")->required();
+  shrink->add_option("--bug", shrink_bug, "the variant with this mistake planted");
+  shrink->add_option("--jobs", shrink_jobs, "worker processes")->check(CLI::Range(1, 256));
+  shrink->callback([&] { exit = SimShrink(shrink_file, shrink_bug, shrink_jobs); });
   CLI::App* const probes = sim->add_subcommand(
       "probes", "the protocol moments of a scenario, with their hits over 100 seeds");
   std::string probed;
@@ -269,10 +302,19 @@ int main(int argc, char** argv) {
   std::string bench_name;
   bool json = false;
   bool strict = false;
-  bench->add_option("name", bench_name, "sim, net or all")->required();
+  bench->add_option("name", bench_name, "sim, net, bugs or all")->required();
   bench->add_flag("--json", json);
   bench->add_flag("--strict", strict, "exit 1 if a goal is missed");
-  bench->callback([&] { exit = Bench(bench_name, json, strict); });
+  bool verify_depth = false;
+  bench->add_flag("--verify-depth", verify_depth,
+                  "of bugs: that fewer faults than its depth never show a bug");
+  bench->callback([&] {
+    if (verify_depth && bench_name != "bugs") {
+      exit = Usage(absl::InvalidArgumentError("--verify-depth is for `weir bench bugs` only"));
+      return;
+    }
+    exit = verify_depth ? weir::bench::RunBugsDepth(json, strict) : Bench(bench_name, json, strict);
+  });
 
   CLI::App* const config = app.add_subcommand("config", "the effective configuration");
   std::vector<std::string> settings;
