@@ -30,7 +30,7 @@ const std::vector<Scenario>& AllScenarios() {
        .listed = true,
        .world = &AnyWorld,
        .run = &RunReplicatedLog,
-       .knobs = {{"clients", 1, 3}, {"writes", 10, 40}},
+       .knobs = {{"clients", 1, 3}, {"writes", 5, 20}},
        // It charges no work and never asks for the date.
        .untouched = {Kind::kSlow, Kind::kClockSkew, Kind::kClockStep, Kind::kClockJump}},
       {.name = "canary_address",
