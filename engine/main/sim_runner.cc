@@ -361,7 +361,7 @@ class Campaign {
   // What came of each kind. One that strikes and never changes anything proves nothing: at once if
   // it was asked for by name, else when it has had its chance.
   void ShowBites(SimExit& exit) {
-    constexpr uint64_t kChances = 200;
+    constexpr uint64_t kChances = 500;
     std::string line;
     for (const auto& [kind, bite] : bites_) {
       absl::StrAppendFormat(&line, " %s %d/%d", base::Abseil(faults::InfoOf(kind).name), bite.bit,
