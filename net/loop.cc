@@ -73,8 +73,8 @@ void Loop::Run() {
   while (!stop_) {
     RunTasks();
     leave_ = false;
-    ReapGivenUp();
   }
+  ReapGivenUp();
   picked_.store(nullptr, std::memory_order_release);
 }
 

@@ -223,7 +223,6 @@ std::string Core::Waits() const {
 bool Core::Turn(Monotonic limit) {
   limit_ = limit;
   RunTasks();
-  ReapGivenUp();
   Note(kNoteTime, static_cast<uint64_t>(Nanos(now_)));
   if (stop_) return true;
   const Monotonic next = NextEvent();

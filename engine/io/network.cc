@@ -25,10 +25,12 @@ absl::StatusOr<Address> Address::Parse(std::string_view text) {
   if (!host.empty() && host.front() == '[') {
     if (host.back() != ']') return bad("\"[\" without \"]\"");
     host = host.substr(1, host.size() - 2);
+    if (host.find(':') == std::string_view::npos) return bad("brackets are for IPv6 addresses");
   } else if (host.find(':') != std::string_view::npos) {
     return bad("an IPv6 address needs brackets");
   }
   if (host.empty()) return bad("no host");
+  if (host.find_first_of("[]") != std::string_view::npos) return bad("a bracket too many");
   uint32_t port = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   if (error != std::errc() || end != digits.data() + digits.size() || port > 65535) {

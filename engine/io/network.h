@@ -50,7 +50,8 @@ class Stream {
   // nothing about arrival. After kDeadlineExceeded a part may have been taken: the stream is
   // broken.
   virtual absl::Status Write(std::string_view bytes, Monotonic deadline) = 0;
-  // Says that no more will be written; the peer reads to the end and then 0.
+  // Says that no more will be written; the peer reads to the end and then 0. To write after it is a
+  // bug of the caller: a CHECK.
   virtual absl::Status CloseWrite() = 0;
   // Breaks the stream at once for both sides; a reader and a writer waiting on it return
   // kUnavailable.

@@ -204,7 +204,8 @@ class Scheduler {
   void Cancel(TaskGroup* group);
   // Wakes the tasks whose deadline is at or before `now`.
   void FireTimers(Monotonic now);
-  // Takes back the stacks of tasks that were given up. On the thread's own stack only.
+  // Takes back the stacks of tasks that were given up. On the thread's own stack, and only when no
+  // task will run any more: such a stack may hold a place in a line that others stand in.
   void ReapGivenUp();
   // Every task that waits: "name (executor 1) waits for mailbox jobs until 3.000000s", a line each,
   // oldest first.
