@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 constexpr io::Duration kTerm = 120ms;
 constexpr io::Duration kMargin = 30ms;  // a holder stops before its term ends
 constexpr io::Duration kCallTimeout = 60ms;
-constexpr int kWriteAgain = 50;       // times that a write without an answer is repeated
 constexpr io::Duration kWork = 20ms;  // between the look at the clock and the write
 constexpr io::Duration kWriteEvery = 5ms;
 constexpr io::Duration kAskEvery = 40ms;
@@ -66,8 +65,7 @@ absl::Status RunGrantor(io::Env& env, const Role& role) {
 class Store {
  public:
   Store(io::Env& env, const Role& role) : env_(env), role_(role), mutex_(env.tasks, "store") {
-    if (role.bug == "remembers_two_tokens") remembered_ = 2;
-    if (role.bug == "remembers_four_tokens") remembered_ = 4;
+    if (role.bug == "remembers_one_token") remembered_ = 1;
   }
 
   absl::Status Run() {
@@ -96,7 +94,7 @@ class Store {
  private:
   bool Stale(uint64_t token) const {
     if (role_.bug == "no_fencing") return false;
-    // Remembers the last tokens that were replaced, and takes what is older than those for new.
+    // Remembers the last tokens that were replaced, and takes what is older for new.
     if (forgot_ && token < replaced_.front()) return false;
     return token < token_;
   }
@@ -143,9 +141,7 @@ absl::Status RunHolder(io::Env& env, const Role& role) {
       env.trace.Hit(base::Probe::kLeaseChecked, {Signed(self), Signed(token)});
       // Whoever stands still here writes with a lease that somebody else has got.
       env.Sleep(kWork);
-      absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
-      for (int again = 0; !written.ok() && again < kWriteAgain; ++again)
-        written = store.Call({kWrite, token, self}, kCallTimeout);
+      const absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
       if (written.ok() && (*written)[0] == 0) break;
       env.Sleep(kWriteEvery);
       asked = env.clock.Now();

@@ -23,7 +23,7 @@ constexpr uint64_t kCampaigns = 9;
 constexpr uint64_t kRunsMax = 20'000;  // of a campaign for a bug of up to 3 faults
 constexpr uint64_t kDeepRunsMax =
     600'000;  // of a campaign for a deeper one; the first to find it counts
-constexpr uint64_t kTimesRunsMax = 3'000;
+constexpr uint64_t kTimesRunsMax = 2'000;
 constexpr int kShallow = 3;
 constexpr double kDeepSecondsMax = 600;
 
