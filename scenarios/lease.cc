@@ -1,8 +1,6 @@
 #include "scenarios/lease.h"
 
-#include <algorithm>
 #include <chrono>
-#include <deque>
 #include <memory>
 
 #include "absl/strings/str_format.h"
@@ -64,9 +62,7 @@ absl::Status RunGrantor(io::Env& env, const Role& role) {
 
 class Store {
  public:
-  Store(io::Env& env, const Role& role) : env_(env), role_(role), mutex_(env.tasks, "store") {
-    if (role.bug == "remembers_one_token") remembered_ = 1;
-  }
+  Store(io::Env& env, const Role& role) : env_(env), role_(role), mutex_(env.tasks, "store") {}
 
   absl::Status Run() {
     ASSIGN_OR_RETURN(file_, WalFile::Open(env_, "writes", ""));
@@ -94,17 +90,10 @@ class Store {
  private:
   bool Stale(uint64_t token) const {
     if (role_.bug == "no_fencing") return false;
-    // Remembers the last tokens that were replaced, and takes what is older for new.
-    if (forgot_ && token < replaced_.front()) return false;
     return token < token_;
   }
 
   void Take(const Numbers& write) {
-    if (write[0] != token_ && token_ != 0) replaced_.push_back(token_);
-    if (remembered_ > 0 && replaced_.size() > remembered_) {
-      replaced_.pop_front();
-      forgot_ = true;
-    }
     token_ = write[0];
     writes_.push_back(write);
   }
@@ -115,9 +104,6 @@ class Store {
   std::unique_ptr<WalFile> file_;
   std::vector<Numbers> writes_;
   uint64_t token_ = 0;  // of the latest write
-  std::deque<uint64_t> replaced_;
-  size_t remembered_ = 0;  // 0: the order of all tokens
-  bool forgot_ = false;
 };
 
 // --------------------------------------------------------------------------------------------------
