@@ -28,6 +28,8 @@ class Search {
       }
       while (TakeFirst(LowerKnobs())) {
       }
+      while (TakeFirst(FewerEvents())) {
+      }
     } while (!(plan_ == before) && runs_ < options_.runs_max);
     return {.plan = std::move(plan_), .runs = runs_};
   }
@@ -125,6 +127,33 @@ class Search {
         offer([k, rest](Event& e) { e.parameters[k] = rest; });
         if ((value - rest) / 2 != 0)
           offer([k, rest, value](Event& e) { e.parameters[k] = rest + (value - rest) / 2; });
+      }
+    }
+    return candidates;
+  }
+
+  // Where no single event can go: two together, or one under another schedule. An event may do no
+  // more than shift what happens by a little, and so may a seed.
+  std::vector<Plan> FewerEvents() const {
+    constexpr size_t kPairsMax = 12;  // of so many events
+    std::vector<Plan> candidates;
+    const size_t count = plan_.events.size();
+    const auto without = [&](size_t event) {
+      Plan fewer = plan_;
+      fewer.events.erase(fewer.events.begin() + static_cast<ptrdiff_t>(event));
+      return fewer;
+    };
+    for (size_t i = 0; i < count && count <= kPairsMax; ++i) {
+      for (size_t k = i; k + 1 < count; ++k) {
+        Plan fewer = without(i);
+        fewer.events.erase(fewer.events.begin() + static_cast<ptrdiff_t>(k));
+        candidates.push_back(std::move(fewer));
+      }
+    }
+    for (size_t i = 0; i < count; ++i) {
+      for (uint64_t seed = 1; seed <= options_.other_seeds; ++seed) {
+        candidates.push_back(without(i));
+        candidates.back().seed = seed;
       }
     }
     return candidates;

@@ -147,9 +147,9 @@ void Measure(const Row& row, Report& report, std::vector<std::string>& table) {
   } else {
     const auto begin = std::chrono::steady_clock::now();
     const absl::StatusOr<scenarios::LoadedPlan> loaded = scenarios::LoadPlan(found->plan, "plan");
-    absl::StatusOr<scenarios::Shrunk> shrunk = loaded.status();
-    if (loaded.ok())
-      shrunk = scenarios::Shrink(*loaded->scenario, loaded->plan, row.bug->name, kJobs);
+    const absl::StatusOr<scenarios::Shrunk> shrunk =
+        loaded.ok() ? scenarios::Shrink(*loaded->scenario, loaded->plan, row.bug->name, kJobs)
+                    : absl::StatusOr<scenarios::Shrunk>(loaded.status());
     const double seconds = SecondsSince(begin);
     if (!shrunk.ok()) {
       report.AddFailure(name + ", events after shrinking", std::string(shrunk.status().message()));
