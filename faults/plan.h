@@ -10,8 +10,8 @@
 //   set clients 2
 //   at 1.250s kill "replica 1" for 300ms
 //   before log.committed 3 on "replica 1" pause "replica 2" for 2s
-//   after log.append_end 2 cut replica1 -> replica3 for 1.5s
-//   while log.append_begin 2 on "replica 1" disk.sync_error "replica 1" calls 1
+//   after log.append_end 2 net.cut replica1 -> replica3 for 1.5s
+//   while log.append_begin 2 on "replica 1" plus 1ms disk.sync_error replica1 for 1s calls 1
 #pragma once
 
 #include <cstdint>

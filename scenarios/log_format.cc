@@ -3,6 +3,7 @@
 #include "absl/strings/str_format.h"
 #include "engine/base/coding.h"
 #include "engine/base/hash.h"
+#include "engine/base/reached.h"
 
 namespace weir::scenarios {
 namespace {
@@ -86,14 +87,18 @@ absl::StatusOr<LogContent> DecodeLog(std::string_view bytes) {
   uint64_t end = kLogMagic.size();
   for (;;) {
     std::string_view rest = bytes.substr(end);
+    if (rest.empty()) return content;
     uint32_t size = 0;
     uint64_t hash = 0;
-    if (!base::GetFixed(rest, size) || !base::GetFixed(rest, hash) || size > rest.size())
+    if (!base::GetFixed(rest, size) || !base::GetFixed(rest, hash) || size > rest.size()) {
+      REACHED("log.torn_tail");
       return content;
+    }
     std::string_view body = rest.substr(0, size);
     LogEntry entry;
     if (base::Hash64(body, content.entries.size() + 1) != hash || !GetEntry(body, entry) ||
         !body.empty()) {
+      REACHED("log.torn_tail");
       return content;
     }
     end += kRecordHeaderBytes + size;

@@ -13,7 +13,7 @@ absl::Status RunReplicatedLog(Run& run) {
   static const io::Program program = ReplicatedLog;  // outlives the world
   sim::World& world = run.world;
   const auto clients = static_cast<uint64_t>(run.knobs.Get("clients", 1, 3));
-  const auto writes = static_cast<uint64_t>(run.knobs.Get("writes", 10, 40));
+  const auto writes = static_cast<uint64_t>(run.knobs.Get("writes", 5, 20));
   const std::vector<std::string> addresses = {"replica1:7001", "replica2:7001", "replica3:7001"};
   const auto arguments = [&](std::vector<std::string> role) {
     role.insert(role.begin(), "--program=replicated_log");

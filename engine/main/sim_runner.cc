@@ -280,18 +280,21 @@ class Campaign {
     const double wall_s = static_cast<double>(wall.count()) / 1e9;
     const double virtual_s = static_cast<double>(virtual_nanos_) / 1e9;
     const char* const form =
-        options_.json ? "{\"seeds\":%d,\"passed\":%d,\"failed\":%d,\"faults\":%d,\"recoveries\":%d,"
-                        "\"checkpoints\":%d,"
-                        "\"committed\":%d,\"virtual_s\":%.3f,\"wall_s\":%.3f,\"events\":%d}\n"
-                      : "seeds=%d passed=%d failed=%d faults=%d recoveries=%d checkpoints=%d "
-                        "committed=%d virtual_s=%.3f "
-                        "wall_s=%.3f events=%d\n";
+        options_.json
+            ? "{\"seeds\":%lu,\"passed\":%lu,\"failed\":%lu,\"faults\":%lu,\"recoveries\":%lu,"
+              "\"checkpoints\":%lu,"
+              "\"committed\":%lu,\"virtual_s\":%.3f,\"wall_s\":%.3f,\"events\":%lu}\n"
+            : "seeds=%lu passed=%lu failed=%lu faults=%lu recoveries=%lu checkpoints=%lu "
+              "committed=%lu virtual_s=%.3f "
+              "wall_s=%.3f events=%lu\n";
     char line[512];
-    std::snprintf(line, sizeof(line), form, static_cast<int>(passed_ + failures_.size()),
-                  static_cast<int>(passed_), static_cast<int>(failures_.size()),
-                  static_cast<int>(facts_.faults), static_cast<int>(facts_.recoveries),
-                  static_cast<int>(facts_.checkpoints), static_cast<int>(facts_.committed),
-                  virtual_s, wall_s, static_cast<int>(events_));
+    std::snprintf(line, sizeof(line), form, static_cast<unsigned long>(passed_ + failures_.size()),
+                  static_cast<unsigned long>(passed_), static_cast<unsigned long>(failures_.size()),
+                  static_cast<unsigned long>(facts_.faults),
+                  static_cast<unsigned long>(facts_.recoveries),
+                  static_cast<unsigned long>(facts_.checkpoints),
+                  static_cast<unsigned long>(facts_.committed), virtual_s, wall_s,
+                  static_cast<unsigned long>(events_));
     env_.console.Out(line);
     return exit;
   }
@@ -358,7 +361,7 @@ class Campaign {
   // What came of each kind. One that strikes and never changes anything proves nothing: at once if
   // it was asked for by name, else when it has had its chance.
   void ShowBites(SimExit& exit) {
-    constexpr uint64_t kChances = 200;
+    constexpr uint64_t kChances = 500;
     std::string line;
     for (const auto& [kind, bite] : bites_) {
       absl::StrAppendFormat(&line, " %s %d/%d", base::Abseil(faults::InfoOf(kind).name), bite.bit,

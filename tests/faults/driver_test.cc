@@ -37,12 +37,12 @@ absl::Status Serve(io::Env& env) {
                    env.disk.Open("data", io::OpenMode::kOverwrite));
   RETURN_IF_ERROR(env.disk.SyncDirectory(""));
   env.trace.Hit(base::Probe::kPingServerUp, {7000});
+  absl::Status failed;
   return io::WithScope(env, "server", [&](io::Scope& scope) -> absl::Status {
     return io::WithScope(env, "ticker", [&](io::Scope& ticker) -> absl::Status {
       RETURN_IF_ERROR(ticker.Spawn("tick", [&env] {
         for (;;) env.Sleep(10ms);
       }));
-      absl::Status failed;
       while (failed.ok()) {
         absl::StatusOr<std::unique_ptr<io::Stream>> stream = listener->Accept(env.Deadline(50ms));
         if (!stream.ok()) continue;
