@@ -40,7 +40,8 @@ class Search {
   std::optional<size_t> TakeFirst(const std::vector<Plan>& candidates) {
     for (size_t begin = 0; begin < candidates.size() && runs_ < options_.runs_max;
          begin += options_.batch) {
-      const size_t count = std::min(options_.batch, candidates.size() - begin);
+      const size_t count = std::min<size_t>({options_.batch, candidates.size() - begin,
+                                             static_cast<size_t>(options_.runs_max - runs_)});
       const std::vector<bool> fails = judge_(absl::MakeConstSpan(candidates).subspan(begin, count));
       runs_ += count;
       const auto first = std::find(fails.begin(), fails.end(), true);

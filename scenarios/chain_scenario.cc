@@ -1,3 +1,4 @@
+// The cast of the chain: a master, its nodes and clients that check what they read.
 #include "absl/strings/str_format.h"
 #include "scenarios/cast.h"
 #include "scenarios/chain.h"

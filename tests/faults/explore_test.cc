@@ -1,3 +1,4 @@
+// Random plans stay within their vocabulary, and the exhaustive ones are all there, once.
 #include "faults/explore.h"
 
 #include <gtest/gtest.h>
