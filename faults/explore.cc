@@ -107,8 +107,10 @@ Plan DrawPlan(const Hunt& hunt, uint64_t seed, uint64_t run) {
       event.when.form = random.Chance({1, 2}) ? When::Form::kBefore : When::Form::kAfter;
       // Who is at the moment is who it matters to, more often than not.
       const bool same = random.Chance({1, 2});
-      if (same && event.when.place != When::kAnywhere &&
-          InfoOf(event.kind).target != Target::kHostPair) {
+      const auto all = TargetsOf(event.kind, shape);
+      const bool possible =
+          std::find(all.begin(), all.end(), std::pair(event.when.place, uint32_t{0})) != all.end();
+      if (same && possible && InfoOf(event.kind).target != Target::kHostPair) {
         event.target = event.when.place;
       }
     }

@@ -24,6 +24,9 @@ class Search {
     do {
       before = plan_;
       ShrinkEvents();
+      // Before what is left is made exact: an exact plan allows no other schedule.
+      while (TakeFirst(FewerEvents())) {
+      }
       while (TakeFirst(SimplerEvents())) {
       }
       while (TakeFirst(LowerKnobs())) {
@@ -37,7 +40,8 @@ class Search {
   std::optional<size_t> TakeFirst(const std::vector<Plan>& candidates) {
     for (size_t begin = 0; begin < candidates.size() && runs_ < options_.runs_max;
          begin += options_.batch) {
-      const size_t count = std::min(options_.batch, candidates.size() - begin);
+      const size_t count = std::min<size_t>({options_.batch, candidates.size() - begin,
+                                             static_cast<size_t>(options_.runs_max - runs_)});
       const std::vector<bool> fails = judge_(absl::MakeConstSpan(candidates).subspan(begin, count));
       runs_ += count;
       const auto first = std::find(fails.begin(), fails.end(), true);
@@ -125,6 +129,38 @@ class Search {
         offer([k, rest](Event& e) { e.parameters[k] = rest; });
         if ((value - rest) / 2 != 0)
           offer([k, rest, value](Event& e) { e.parameters[k] = rest + (value - rest) / 2; });
+      }
+    }
+    return candidates;
+  }
+
+  // Where no single event can go: two together, or one under another schedule. An event may do no
+  // more than shift what happens by a little, and so may a seed.
+  std::vector<Plan> FewerEvents() const {
+    constexpr size_t kPairsMax = 12;  // of so many events
+    std::vector<Plan> candidates;
+    const size_t count = plan_.events.size();
+    const auto without = [&](size_t event) {
+      Plan fewer = plan_;
+      fewer.events.erase(fewer.events.begin() + static_cast<ptrdiff_t>(event));
+      return fewer;
+    };
+    for (size_t i = 0; i < count && count <= kPairsMax; ++i) {
+      for (size_t k = i; k + 1 < count; ++k) {
+        Plan fewer = without(i);
+        fewer.events.erase(fewer.events.begin() + static_cast<ptrdiff_t>(k));
+        candidates.push_back(std::move(fewer));
+      }
+    }
+    for (size_t i = 0; i < count; ++i) {
+      for (uint64_t seed = 1; seed <= options_.other_seeds; ++seed) {
+        Plan fewer = without(i);
+        fewer.seed = seed;
+        // One fault that lasts may do the work of two.
+        constexpr Duration kLonger[] = {Duration(0), Duration(300ms), Duration(1s), Duration(3s)};
+        for (Event& event : fewer.events)
+          event.lasts = std::max(event.lasts, kLonger[seed % std::size(kLonger)]);
+        candidates.push_back(std::move(fewer));
       }
     }
     return candidates;

@@ -27,6 +27,8 @@ struct MinimizeOptions {
   // in the failing run) before, or there is nothing to lower.
   std::map<std::string, int64_t> knobs_low{};
   size_t batch = 8;  // candidates judged at a time
+  // Events that cannot go are tried again under so many other seeds.
+  uint64_t other_seeds = 100;
   uint64_t runs_max = 20'000;
 };
 

@@ -229,7 +229,7 @@ class Node {
   }
 
   absl::Status OpenLog(uint64_t number) {
-    const bool unsynced = role_.bug == "ack_before_sync";
+    const bool unsynced = role_.bug.ends_with("_in_memory");
     ASSIGN_OR_RETURN(file_, WalFile::Open(env_, absl::StrFormat("log-%d", number),
                                           unsynced ? "ack_before_sync" : ""));
     log_ = file_->recovered();

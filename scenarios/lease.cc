@@ -1,8 +1,6 @@
 #include "scenarios/lease.h"
 
-#include <algorithm>
 #include <chrono>
-#include <deque>
 #include <memory>
 
 #include "absl/strings/str_format.h"
@@ -19,7 +17,6 @@ using namespace std::chrono_literals;
 constexpr io::Duration kTerm = 120ms;
 constexpr io::Duration kMargin = 30ms;  // a holder stops before its term ends
 constexpr io::Duration kCallTimeout = 60ms;
-constexpr int kWriteAgain = 50;       // times that a write without an answer is repeated
 constexpr io::Duration kWork = 20ms;  // between the look at the clock and the write
 constexpr io::Duration kWriteEvery = 5ms;
 constexpr io::Duration kAskEvery = 40ms;
@@ -65,10 +62,7 @@ absl::Status RunGrantor(io::Env& env, const Role& role) {
 
 class Store {
  public:
-  Store(io::Env& env, const Role& role) : env_(env), role_(role), mutex_(env.tasks, "store") {
-    if (role.bug == "remembers_two_tokens") remembered_ = 2;
-    if (role.bug == "remembers_four_tokens") remembered_ = 4;
-  }
+  Store(io::Env& env, const Role& role) : env_(env), role_(role), mutex_(env.tasks, "store") {}
 
   absl::Status Run() {
     ASSIGN_OR_RETURN(file_, WalFile::Open(env_, "writes", ""));
@@ -96,17 +90,10 @@ class Store {
  private:
   bool Stale(uint64_t token) const {
     if (role_.bug == "no_fencing") return false;
-    // Remembers the last tokens that were replaced, and takes what is older than those for new.
-    if (forgot_ && token < replaced_.front()) return false;
     return token < token_;
   }
 
   void Take(const Numbers& write) {
-    if (write[0] != token_ && token_ != 0) replaced_.push_back(token_);
-    if (remembered_ > 0 && replaced_.size() > remembered_) {
-      replaced_.pop_front();
-      forgot_ = true;
-    }
     token_ = write[0];
     writes_.push_back(write);
   }
@@ -117,9 +104,6 @@ class Store {
   std::unique_ptr<WalFile> file_;
   std::vector<Numbers> writes_;
   uint64_t token_ = 0;  // of the latest write
-  std::deque<uint64_t> replaced_;
-  size_t remembered_ = 0;  // 0: the order of all tokens
-  bool forgot_ = false;
 };
 
 // --------------------------------------------------------------------------------------------------
@@ -143,9 +127,7 @@ absl::Status RunHolder(io::Env& env, const Role& role) {
       env.trace.Hit(base::Probe::kLeaseChecked, {Signed(self), Signed(token)});
       // Whoever stands still here writes with a lease that somebody else has got.
       env.Sleep(kWork);
-      absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
-      for (int again = 0; !written.ok() && again < kWriteAgain; ++again)
-        written = store.Call({kWrite, token, self}, kCallTimeout);
+      const absl::StatusOr<Numbers> written = store.Call({kWrite, token, self}, kCallTimeout);
       if (written.ok() && (*written)[0] == 0) break;
       env.Sleep(kWriteEvery);
       asked = env.clock.Now();

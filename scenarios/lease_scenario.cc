@@ -1,3 +1,5 @@
+// The cast of the lease: a grantor, a store, holders, and an observer that checks the store's
+// history.
 #include "absl/strings/str_format.h"
 #include "scenarios/cast.h"
 #include "scenarios/lease.h"

@@ -40,7 +40,7 @@ class PlanWorkers {
 
   // A judge for faults::Minimize: whether a plan ends with `code` again. A worker that dies judges
   // the plan that it was at as kInternal.
-  faults::Judge StillEndsWith(absl::StatusCode code, std::string bug, faults::Names names);
+  faults::Judge StillEndsWith(absl::StatusCode code, std::string bug);
 
  private:
   // Calls `work` with 0, 1, ... count - 1, by `jobs` tasks.
@@ -114,10 +114,9 @@ absl::StatusOr<std::vector<HuntResult>> PlanWorkers::Hunt(const std::vector<Hunt
   return results;
 }
 
-faults::Judge PlanWorkers::StillEndsWith(absl::StatusCode code, std::string bug,
-                                         faults::Names names) {
-  return [this, code, bug = std::move(bug),
-          names = std::move(names)](absl::Span<const faults::Plan> plans) {
+// Plans go to the workers by number: with a smaller cluster some names are gone.
+faults::Judge PlanWorkers::StillEndsWith(absl::StatusCode code, std::string bug) {
+  return [this, code, bug = std::move(bug)](absl::Span<const faults::Plan> plans) {
     const std::vector<std::string> head = {std::string(kJudgeVerb), bug.empty() ? "-" : bug,
                                            std::to_string(static_cast<int>(code))};
     const auto jobs = static_cast<size_t>(jobs_);
@@ -128,7 +127,7 @@ faults::Judge PlanWorkers::StillEndsWith(absl::StatusCode code, std::string bug,
       const size_t end = std::min(plans.size(), at + share);
       while (at < end) {
         std::vector<std::string> words = head;
-        for (size_t i = at; i < end; ++i) words.push_back(faults::Print(plans[i], names));
+        for (size_t i = at; i < end; ++i) words.push_back(faults::Print(plans[i], {}));
         bool died = false;
         const absl::StatusOr<std::string> said = Ask(std::move(words), &died);
         const size_t judged = said.ok() ? std::min(said->size(), end - at) : 0;
@@ -226,9 +225,8 @@ absl::StatusOr<Shrunk> Shrink(const Scenario& scenario, const faults::Plan& plan
   faults::Minimized minimized;
   RETURN_IF_ERROR(net::Run(Real(), [&](io::Env& env) {
     PlanWorkers workers(env, jobs);
-    minimized = faults::Minimize(
-        failing.plan, options,
-        workers.StillEndsWith(failing.status.code(), std::string(bug), failing.names));
+    minimized = faults::Minimize(failing.plan, options,
+                                 workers.StillEndsWith(failing.status.code(), std::string(bug)));
     return absl::OkStatus();
   }));
   const Outcome small = Execute(scenario, minimized.plan, {.bug = bug});

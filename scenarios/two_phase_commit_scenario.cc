@@ -1,3 +1,5 @@
+// The cast of two-phase commit: a coordinator, participants, and a client that checks that they
+// agree.
 #include "absl/strings/str_format.h"
 #include "scenarios/cast.h"
 #include "scenarios/runs.h"

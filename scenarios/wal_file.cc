@@ -127,7 +127,7 @@ absl::Status WalFile::Recover() {
   }
   // A killed process may have left bytes and names that only the kernel knows of.
   if (bug_ != "trust_page_cache") RETURN_IF_ERROR(file_->Sync());
-  if (bug_ != "trust_name") RETURN_IF_ERROR(env_.disk.SyncDirectory(""));
+  RETURN_IF_ERROR(env_.disk.SyncDirectory(""));
   env_.trace.Hit(base::Probe::kWalRecoverEnd, {static_cast<int64_t>(recovered_.size())});
   return absl::OkStatus();
 }

@@ -1,3 +1,4 @@
+// The cast of the write-ahead file: a store, and a client that checks what it reads.
 #include "absl/strings/str_format.h"
 #include "scenarios/cast.h"
 #include "scenarios/runs.h"

@@ -25,7 +25,9 @@ absl::StatusOr<Address> Address::Parse(std::string_view text) {
   if (!host.empty() && host.front() == '[') {
     if (host.back() != ']') return bad("\"[\" without \"]\"");
     host = host.substr(1, host.size() - 2);
-    if (host.find(':') == std::string_view::npos) return bad("brackets are for IPv6 addresses");
+    if (!host.empty() && host.find(':') == std::string_view::npos) {
+      return bad("brackets are for IPv6 addresses");
+    }
   } else if (host.find(':') != std::string_view::npos) {
     return bad("an IPv6 address needs brackets");
   }

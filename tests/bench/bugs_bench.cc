@@ -23,7 +23,7 @@ constexpr uint64_t kCampaigns = 9;
 constexpr uint64_t kRunsMax = 20'000;  // of a campaign for a bug of up to 3 faults
 constexpr uint64_t kDeepRunsMax =
     600'000;  // of a campaign for a deeper one; the first to find it counts
-constexpr uint64_t kTimesRunsMax = 3'000;
+constexpr uint64_t kTimesRunsMax = 2'000;
 constexpr int kShallow = 3;
 constexpr double kDeepSecondsMax = 600;
 
@@ -147,9 +147,9 @@ void Measure(const Row& row, Report& report, std::vector<std::string>& table) {
   } else {
     const auto begin = std::chrono::steady_clock::now();
     const absl::StatusOr<scenarios::LoadedPlan> loaded = scenarios::LoadPlan(found->plan, "plan");
-    absl::StatusOr<scenarios::Shrunk> shrunk = loaded.status();
-    if (loaded.ok())
-      shrunk = scenarios::Shrink(*loaded->scenario, loaded->plan, row.bug->name, kJobs);
+    const absl::StatusOr<scenarios::Shrunk> shrunk =
+        loaded.ok() ? scenarios::Shrink(*loaded->scenario, loaded->plan, row.bug->name, kJobs)
+                    : absl::StatusOr<scenarios::Shrunk>(loaded.status());
     const double seconds = SecondsSince(begin);
     if (!shrunk.ok()) {
       report.AddFailure(name + ", events after shrinking", std::string(shrunk.status().message()));
