@@ -38,7 +38,7 @@ TEST(NetLoop, AStackOverflowDiesWithTheNameOfTheTask) {
       return absl::OkStatus();
     });
   };
-  EXPECT_DEATH(RunReal(program).IgnoreError(),
+  EXPECT_DEATH(RunWithoutDisk(program).IgnoreError(),
                "FATAL stack overflow in task \"digs too deep\": its stack of 64 KiB is used up; "
                "raise io.stack.user");
 }
@@ -51,7 +51,7 @@ TEST(NetLoop, AFailedCheckNamesExecutorAndTask) {
     scope.Join();
     return absl::OkStatus();
   };
-  EXPECT_DEATH(RunReal(program).IgnoreError(),
+  EXPECT_DEATH(RunWithoutDisk(program).IgnoreError(),
                "CHECK failed: 1 \\+ 1 == 3 \\(2 vs. 3\\) arithmetic\n"
                "  in process [0-9]+, executor \"slot 3\", task \"breaks\"");
 }
@@ -61,7 +61,7 @@ TEST(NetLoop, AFailedCheckOnAHelperNamesTheWork) {
     env.tasks.Offload("counting", [] { CHECK(false) << "miscounted"; });
     return absl::OkStatus();
   };
-  EXPECT_DEATH(RunReal(program).IgnoreError(), "a helper thread, for \"counting\"");
+  EXPECT_DEATH(RunWithoutDisk(program).IgnoreError(), "a helper thread, for \"counting\"");
 }
 
 TEST(NetLoop, AnOffloadedExceptionComesBackToTheTask) {

@@ -249,7 +249,7 @@ TEST(TcpNetwork, AStreamUsedByTwoExecutorsIsABug) {
     scope.Join();
     return absl::OkStatus();
   };
-  EXPECT_DEATH(RunReal(program).IgnoreError(),
+  EXPECT_DEATH(RunWithoutDisk(program).IgnoreError(),
                "a connection of executor \"control\" is used on \"slot 0\"");
 }
 
