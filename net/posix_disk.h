@@ -6,6 +6,7 @@
 // fast, by a thread that has nothing else to do.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -25,12 +26,16 @@ class Pace {
   // than for half a slice of an operator.
   bool fast() const { return nanoseconds_.load(std::memory_order_relaxed) < 500'000; }
   void Took(base::Duration duration) {
+    // One call that was held up says little; two in a row say that the disk is slow.
+    const int64_t counted = std::min<int64_t>(duration.count(), 2'000'000);
     const int64_t average = nanoseconds_.load(std::memory_order_relaxed);
-    nanoseconds_.store(average + (duration.count() - average) / 8, std::memory_order_relaxed);
+    nanoseconds_.store(average + (counted - average) / 8, std::memory_order_relaxed);
   }
 
  private:
-  std::atomic<int64_t> nanoseconds_{1'000'000};  // slow until shown to be fast
+  // Fast until shown to be slow: a file whose blocks were asked for from two cores by turns lies in
+  // pieces, and every later append to it costs a fifth more.
+  std::atomic<int64_t> nanoseconds_{100'000};
 };
 
 // Runs a call that may wait for the device, on a helper unless the pace says otherwise.
