@@ -3,7 +3,8 @@
 // restarts, pauses and power cuts.
 //
 // Promise: a write that was acknowledged is in the log for ever, once, in the order in which its
-// client made it, as long as the disks of a majority are kept.
+// client made it, as long as every replica keeps its disk: a vote or an acknowledgement that a lost
+// disk forgets would be given twice.
 //
 // Arguments after "--program=replicated_log"; ADDRESSES are those of all replicas, replica 1 first:
 //   replica NUMBER ADDRESSES                until asked to terminate
