@@ -220,6 +220,11 @@ void Driver::PowerOn(sim::HostId host, sim::DiskFate fate) {
 }
 
 void Driver::Restart(sim::ProcessId process) {
+  if (world_.ending(process)) {
+    // Struck at this very instant: its end is due now, and this comes after it.
+    world_.At(world_.now(), [this, process] { Restart(process); });
+    return;
+  }
   if (world_.running(process) || !world_.powered(world_.host_of(process))) return;
   if (const auto exit = world_.exit_status(process); exit.has_value() && exit->ok())
     return;  // it had done its work

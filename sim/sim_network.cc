@@ -373,12 +373,12 @@ absl::StatusOr<uint64_t> SimNetwork::Connect(Life& life, const io::Address& to, 
       wake = life.env->tasks().Park(deadline, {"connect to", to.host});
     } catch (...) {
       if (Connection* const now = Find(id); now != nullptr && !life.dead())
-        Abort(*now, 0, "cancelled");
+        Leave(*now, 0, "cancelled");
       throw;
     }
     Connection* const now = Find(id);
     if (wake == io::Wake::kCancelled) {
-      if (now != nullptr && !life.dead()) Abort(*now, 0, "cancelled");
+      if (now != nullptr && !life.dead()) Leave(*now, 0, "cancelled");
       return Ending();
     }
     if (now != nullptr && now->established && !now->side[0].broken) return id;
@@ -606,6 +606,12 @@ void SimNetwork::Abort(Connection& connection, int side, const char* why) {
   }
 }
 
+void SimNetwork::Leave(Connection& connection, int side, const char* why) {
+  const uint64_t id = connection.id;
+  Abort(connection, side, why);
+  if (Connection* const left = Find(id); left != nullptr) Close(*left, side);
+}
+
 void SimNetwork::Break(Connection& connection, int side, const char* why) {
   Side& mine = connection.side[side];
   if (mine.broken) return;
@@ -706,6 +712,16 @@ void SimNetwork::Unstick(Connection& connection, bool at_once) {
       core_.PushLight(core_.now() + Latency(*receiver.host, *peer.host), this, id,
                       Pack(kWindow, 1 - to, receiver.read_total));
     }
+  }
+  // A host that lost its power in between knows nothing of the connection: whatever the peer sends
+  // next, data or a keep-alive, is answered with a reset.
+  for (int side = 0; side < 2; ++side) {
+    const Side& mine = connection.side[side];
+    Side& peer = connection.side[1 - side];
+    if (!mine.vanished || !peer.open || !Reachable(*mine.host, *peer.host)) continue;
+    ++peer.silence;
+    core_.PushLight(core_.now() + random_.Between(Duration::zero(), peer.peer_timeout), this, id,
+                    Pack(kReset, 1 - side, 0));
   }
   // Still silent the other way round.
   const Side& a = connection.side[0];
@@ -823,15 +839,7 @@ void SimNetwork::OnPowerOn(HostState& host) {
     for (int side = 0; side < 2; ++side) {
       Side& mine = connection.side[side];
       if (mine.host != &host || !mine.vanished) continue;
-      // Whatever the peer sends next, data or a keep-alive, is answered with a reset: the host
-      // knows nothing of it.
-      Side& peer = connection.side[1 - side];
-      if (peer.open && Reachable(host, *peer.host)) {
-        mine.stuck.clear();
-        ++peer.silence;
-        core_.PushLight(core_.now() + random_.Between(Duration::zero(), peer.peer_timeout), this,
-                        connection.id, Pack(kReset, 1 - side, 0));
-      }
+      mine.stuck.clear();  // nobody is there to take it
     }
     if (connection.side[0].host == &host || connection.side[1].host == &host) Unstick(connection);
   });

@@ -86,6 +86,8 @@ class SimNetwork final : public EventSink {
   void AfterRead(Connection& connection, int side);
   void Close(Connection& connection, int side);
   void Abort(Connection& connection, int side, const char* why);
+  // The same, by who has not got a stream yet.
+  void Leave(Connection& connection, int side, const char* why);
   uint64_t Window(const Connection& connection, int to) const;
   base::Random& random() { return random_; }
 

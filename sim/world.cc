@@ -208,6 +208,10 @@ WorldCounts World::counts() const {
   return counts;
 }
 bool World::running(ProcessId process) const { return core_->place(process).life != nullptr; }
+bool World::ending(ProcessId process) const {
+  const Life* const life = core_->place(process).life.get();
+  return life != nullptr && life->ending_;
+}
 bool World::paused(ProcessId process) const { return core_->place(process).paused; }
 bool World::powered(HostId host) const { return core_->host(host).powered; }
 std::optional<io::ExitStatus> World::exit_status(ProcessId process) const {

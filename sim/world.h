@@ -219,6 +219,8 @@ class World {
   uint64_t hash() const;
   WorldCounts counts() const;
   bool running(ProcessId process) const;
+  // It was killed or ends, and is gone at this very instant of virtual time, but not yet.
+  bool ending(ProcessId process) const;
   bool paused(ProcessId process) const;
   bool powered(HostId host) const;
   // Of its latest life; empty while it runs.

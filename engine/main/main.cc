@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -96,20 +98,19 @@ absl::Status CheckBug(const weir::scenarios::Scenario& scenario, const std::stri
                       weir::base::Abseil(scenario.name), known.empty() ? "none" : known));
 }
 
+// Any file that can be read, wherever it lies: nothing is written beside it.
 absl::StatusOr<std::string> ReadPlan(const std::string& file) {
-  weir::net::RealOptions real;
-  const size_t slash = file.rfind('/');
-  real.data_directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
-  real.process_name = "sim";
-  const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
-  std::string plan;
-  const absl::Status read = weir::net::Run(real, [&](weir::io::Env& env) -> absl::Status {
-    absl::StatusOr<std::string> text = weir::io::ReadFile(env.disk, name);
-    if (text.ok()) plan = *std::move(text);
-    return text.status();
-  });
-  if (!read.ok()) return read;
-  return plan.empty() ? "\n" : plan;
+  std::ifstream in(file);
+  std::stringstream text;
+  // A directory opens, and fails when it is read.
+  if (in.is_open()) text << in.rdbuf();
+  if (!in.is_open() || in.bad()) {
+    return absl::NotFoundError(
+        absl::StrFormat("plan \"%s\": cannot be read; give the path of a plan file, such as "
+                        "build/failures/NAME-SEED.plan",
+                        file));
+  }
+  return text.str().empty() ? "\n" : text.str();  // an empty plan is refused by its place
 }
 
 int SimShrink(const std::string& file, const std::string& bug, int jobs) {
@@ -176,10 +177,14 @@ int SimRun(const SimRunFlags& flags) {
     if (seeds->first != seeds->last) {
       return Usage(absl::InvalidArgumentError("--trace needs a single seed; add --seed N"));
     }
-    options.trace = true;
+    // The trace has a place of its own; what else a run leaves goes below the current directory.
+    weir::net::RealOptions beside = real;
     const size_t slash = flags.trace.rfind('/');
-    if (slash != std::string::npos) real.data_directory = flags.trace.substr(0, slash + 1);
+    if (slash != std::string::npos) beside.data_directory = flags.trace.substr(0, slash + 1);
     options.trace_file = slash == std::string::npos ? flags.trace : flags.trace.substr(slash + 1);
+    const absl::Status written = weir::net::Run(
+        beside, [&](weir::io::Env& env) { return weir::main::WriteSimTrace(env, options); });
+    if (!written.ok()) return Usage(written);
   }
   return Campaign(options, real);
 }
@@ -212,6 +217,31 @@ int PrintConfig(const std::vector<std::string>& flags) {
   }
   std::fputs(config.ToText().c_str(), stdout);
   return 0;
+}
+
+// One line for a command line that cannot be taken.
+std::string ExplainUsage(const CLI::App& app, int argc, char** argv, std::string_view what) {
+  const CLI::App* at = &app;
+  std::string path = "weir";
+  for (int i = 1; i <= argc; ++i) {
+    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
+    std::string names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* verb : verbs) {
+      if (verb->get_group().empty()) continue;  // not for people
+      names += (names.empty() ? "" : ", ") + verb->get_name();
+      if (i < argc && verb->get_name() == argv[i]) next = verb;
+    }
+    if (names.empty()) break;
+    if (next == nullptr) {
+      if (i == argc) return absl::StrFormat("`%s` needs a verb: %s", path, names);
+      return absl::StrFormat("unknown verb \"%s\" of `%s`; there are %s", argv[i], path, names);
+    }
+    at = next;
+    path += " " + next->get_name();
+  }
+  const std::string line(what.substr(0, what.find('\n')));
+  return absl::StrFormat("%s; `%s --help` tells what it takes", line, path);
 }
 
 }  // namespace
@@ -324,7 +354,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(SimExit::kUsage);
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    return Usage(absl::InvalidArgumentError(ExplainUsage(app, argc, argv, error.what())));
   }
   return exit;
 }

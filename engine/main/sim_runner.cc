@@ -162,15 +162,17 @@ class Campaign {
  public:
   Campaign(io::Env& env, const SimRunOptions& options, base::Hash128 program)
       : env_(env), options_(options), program_(program), next_(options.seeds.first) {
-    const uint64_t total = options.seeds.last - options.seeds.first + 1;
+    const uint64_t total = options.seeds.last - options.seeds.first;  // less one: all seeds fit
     chunk_ = std::clamp<uint64_t>(total / (static_cast<uint64_t>(options.jobs) * 8), 1, 1000);
   }
 
   void Job() {
-    while (next_ <= options_.seeds.last && next_ != 0) {
+    while (!handed_out_) {
       const uint64_t first = next_;
-      const uint64_t last = std::min(options_.seeds.last, first + chunk_ - 1);
-      next_ = last == UINT64_MAX ? 0 : last + 1;
+      const uint64_t last =
+          options_.seeds.last - first < chunk_ ? options_.seeds.last : first + chunk_ - 1;
+      handed_out_ = last == options_.seeds.last;
+      next_ = last + 1;
       std::map<uint64_t, SeedResult> results = RunChunk({first, last});
       if (!refused_.ok()) return;
       if (options_.check_determinism) Compare(results, RunChunk({first, last}));
@@ -438,6 +440,7 @@ class Campaign {
   const SimRunOptions& options_;
   const base::Hash128 program_;
   uint64_t next_;
+  bool handed_out_ = false;  // all seeds have gone to some job
   uint64_t chunk_;
   absl::Status refused_;
   uint64_t passed_ = 0;
@@ -471,7 +474,6 @@ absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit)
   ASSIGN_OR_RETURN(const base::Hash128 program, env.processes.Self());
   const base::Monotonic begin = env.clock.Now();
   Campaign campaign(env, options, program);
-  if (options.trace) RETURN_IF_ERROR(campaign.WriteTrace(options.seeds.first, options.trace_file));
   io::Scope jobs(env.tasks, "jobs");
   for (int i = 0; i < options.jobs; ++i) {
     RETURN_IF_ERROR(jobs.Spawn(absl::StrFormat("job %d", i + 1), [&campaign] { campaign.Job(); }));
@@ -480,6 +482,11 @@ absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit)
   RETURN_IF_ERROR(campaign.refused());
   *exit = campaign.Finish(env.clock.Now() - begin);
   return absl::OkStatus();
+}
+
+absl::Status WriteSimTrace(io::Env& env, const SimRunOptions& options) {
+  ASSIGN_OR_RETURN(const base::Hash128 program, env.processes.Self());
+  return Campaign(env, options, program).WriteTrace(options.seeds.first, options.trace_file);
 }
 
 int RunSimWorker(const SimWork& work) {
@@ -536,7 +543,7 @@ int RunSimWorker(const SimWork& work) {
       if (!outcome.status.ok()) result.plan = faults::Print(outcome.plan, outcome.names);
       print(FormatResult(result));
     }
-    if (seed == work.seeds.last) return 0;
+    if (seed >= work.seeds.last) return 0;
   }
 }
 

@@ -36,7 +36,6 @@ struct SimRunOptions {
   SeedRange seeds{};
   int jobs = 1;
   bool check_determinism = false;
-  bool trace = false;  // of a single seed: every event, to `trace_file`
   std::string trace_file{};
   bool json = false;
   std::string faults =
@@ -50,6 +49,9 @@ struct SimRunOptions {
 // The parent: a program of the real world. Prints failures and, last, the summary line; `exit` gets
 // the exit code.
 absl::Status RunSeeds(io::Env& env, const SimRunOptions& options, SimExit* exit);
+// Every event of the one seed of `options`, a line each, to options.trace_file below the data
+// directory.
+absl::Status WriteSimTrace(io::Env& env, const SimRunOptions& options);
 
 // What a worker is asked to do: the seeds one after the other, a line each.
 struct SimWork {
@@ -59,8 +61,8 @@ struct SimWork {
   std::string bug{};
   std::string plan_text{};  // set: this plan, once
   std::string plan_source{};
-  bool trace = false;   // a line an event, too
   bool expand = false;  // prints the plans of the seeds and runs nothing
+  bool trace = false;   // a line an event, too
 };
 int RunSimWorker(const SimWork& work);
 

@@ -209,6 +209,18 @@ TEST(Faults, AnyListOfEventsCanBeRun) {
   }
 }
 
+TEST(Faults, WhatStrikesAtTheInstantOfHealingIsHealed) {
+  for (const char* text :
+       {"plan lease seed 3\nat 100ms pause store for 2.8s\nat 3s kill store for 1s\n",
+        "plan lease seed 3\nat 100ms pause store for 2.9s\nat 3s power store for 1s\n",
+        "plan wal_file seed 1\nat 1ms pause store for 900ms\nat 1s kill store for 1s\n"}) {
+    const auto loaded = scenarios::LoadPlan(text, "plan");
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    const Outcome outcome = Execute(*loaded->scenario, loaded->plan);
+    EXPECT_TRUE(outcome.status.ok()) << text << outcome.status;
+  }
+}
+
 TEST(Faults, AKillBeforeAProbeEndsTheTaskThatHitIt) {
   // The second record is never answered by the life that began it.
   const Event kill{.when = {.form = When::Form::kBefore,

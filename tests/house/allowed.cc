@@ -23,6 +23,7 @@ const std::vector<Permission>& Permissions() {
 
       {"engine/main/", "console", "the verbs print their results"},
       {"engine/main/", "process", "the exit status of a verb"},
+      {"engine/main/main.cc", "file", "reads a plan wherever its user keeps it"},
       {"engine/main/", "environment",
        "the only place that looks at the command line and what surrounds it"},
 

@@ -618,6 +618,31 @@ TEST(World, AHostThatComesBackKnowsNothingOfItsConnections) {
   EXPECT_TRUE(absl::StrContains(seen.message(), "reset by peer")) << seen;
 }
 
+TEST(World, AHostThatCameBackBehindACutIsFoundOutWhenThePathHeals) {
+  absl::Status seen;
+  const io::Program client = [&seen](io::Env& env) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::unique_ptr<io::Stream> stream,
+                     env.network.Connect({"server", kPort}, env.Deadline(10s)));
+    char byte;
+    seen = stream->Read(absl::MakeSpan(&byte, 1), env.Deadline(1h)).status();
+    return absl::OkStatus();
+  };
+  World world(Seed(9));
+  const Pair pair = MakePair(world, kEcho, client);
+  world.At(1s, [&] {
+    world.Cut(pair.client_host, pair.server_host);
+    world.Cut(pair.server_host, pair.client_host);
+  });
+  world.At(2s, [&] { world.PowerOff(pair.server_host); });
+  world.At(3s, [&] { world.PowerOn(pair.server_host, DiskFate::kKept); });
+  world.At(4s, [&] {
+    world.Heal(pair.client_host, pair.server_host);
+    world.Heal(pair.server_host, pair.client_host);
+  });
+  ASSERT_TRUE(world.Run().ok());
+  EXPECT_TRUE(absl::IsUnavailable(seen)) << seen;
+}
+
 TEST(World, ResetsBreakBothSides) {
   World world(Seed(6));
   const Pair pair = MakePair(world, kEcho, kAsk100);

@@ -110,6 +110,32 @@ TEST(SimCommand, ProbesAreListedWithTheirHits) {
   EXPECT_NE(result.out.find("reached frame.corrupt"), std::string::npos) << result.out;
 }
 
+TEST(SimCommand, SeedZeroIsASeed) {
+  const TemporaryFolder folder;
+  const CommandResult result = Weir(folder, "sim run ping_pong --seeds 0..3");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(result.LastLine().starts_with("seeds=4 passed=4 failed=0")) << result.out;
+}
+
+TEST(SimCommand, WhatCannotBeTakenIsNamedInOneLine) {
+  const TemporaryFolder folder;
+  for (const auto& [words, said] : std::vector<std::pair<std::string, std::string>>{
+           {"nope", "weir: unknown verb \"nope\" of `weir`; there are demo, sim, bench, config\n"},
+           {"sim nope",
+            "weir: unknown verb \"nope\" of `weir sim`; there are list, run, replay, shrink, "
+            "probes\n"},
+           {"sim", "weir: `weir sim` needs a verb: list, run, replay, shrink, probes\n"},
+           {"sim replay nodir/x.plan",
+            "weir: plan \"nodir/x.plan\": cannot be read; give the path of a plan "
+            "file, "
+            "such as build/failures/NAME-SEED.plan\n"}}) {
+    const CommandResult result = Weir(folder, words);
+    EXPECT_EQ(result.status, 1) << words;
+    EXPECT_EQ(result.err, said) << words;
+    EXPECT_EQ(result.out, "") << words;
+  }
+}
+
 TEST(SimCommand, ADivergenceIsShownWithBothNeighbourhoods) {
   const TemporaryFolder folder;
   const CommandResult result =
