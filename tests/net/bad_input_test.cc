@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -114,8 +115,10 @@ class SmallDisk {
 TEST(NetBadInput, AnUnwritableDataDirectory) {
   const SmallDisk disk("size=64k");
   if (!disk.mounted() && geteuid() != 0) {
-    // Without the right to mount, a directory of somebody else will do.
-    const absl::Status status = RunReal(Nothing, {.data_directory = "/root/weir"});
+    // Without the right to mount, a directory that nobody may write will do.
+    const TemporaryDirectory locked;
+    ASSERT_EQ(chmod(locked.path().c_str(), 0555), 0);
+    const absl::Status status = RunReal(Nothing, {.data_directory = locked.path() + "/weir"});
     EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
     return;
   }
