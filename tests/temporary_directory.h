@@ -1,33 +1,24 @@
-// TemporaryDirectory: a fresh, empty directory of the real file system for one test, gone with the
-// object.
+// TemporaryDirectory: net's, for a test, which has nobody to tell if there is none.
 #pragma once
 
-#include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "engine/base/check.h"
+#include "net/temporary_directory.h"
 
 namespace weir::tests {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weir_test.XXXXXX").string();
-    CHECK(mkdtemp(pattern.data()) != nullptr) << pattern;
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return directory_.path(); }
 
  private:
-  std::string path_;
+  static net::TemporaryDirectory Make() {
+    absl::StatusOr<net::TemporaryDirectory> made = net::TemporaryDirectory::Make("weir_test");
+    CHECK(made.ok()) << made.status();
+    return *std::move(made);
+  }
+  const net::TemporaryDirectory directory_ = Make();
 };
 
 }  // namespace weir::tests
